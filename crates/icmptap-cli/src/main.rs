@@ -1,0 +1,3 @@
+//! Watch the ICMP messages that a Linux kernel sees.
+
+fn main() {}

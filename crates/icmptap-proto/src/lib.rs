@@ -1,0 +1,1 @@
+//! The icmptap wire format, without I/O: encode requests, decode events.

@@ -1,0 +1,1 @@
+//! The icmptap and IMP2 kernel interfaces as Rust constants and structs.

@@ -1,0 +1,1 @@
+//! Every ICMP message a Linux kernel sees, as structured events.

@@ -1,0 +1,3 @@
+//! The first process of the test guest.
+
+fn main() {}
