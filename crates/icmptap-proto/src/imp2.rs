@@ -6,6 +6,9 @@ use icmptap_sys as sys;
 
 use crate::nlmsg::{DecodeError, Message, Writer, need};
 
+/// The netlink protocol number.
+pub const PROTOCOL: u32 = sys::NL_IMP2;
+
 /// One IPv4 ICMP packet that the kernel saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet {

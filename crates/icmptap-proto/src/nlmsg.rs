@@ -12,6 +12,10 @@ pub(crate) const GENL_HDRLEN: usize = size_of::<sys::genlmsghdr>();
 const NLA_HDRLEN: usize = size_of::<sys::nlattr>();
 const NLA_TYPE_MASK: u16 = !((sys::NLA_F_NESTED | sys::NLA_F_NET_BYTEORDER) as u16);
 
+/// The message type of refusals and acknowledgements
+/// ([`Status`](crate::reply::Status)).
+pub const ERROR: u16 = sys::NLMSG_ERROR as u16;
+
 /// What was wrong with bytes, and where: `at` counts from the datagram's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -47,7 +47,7 @@ pub struct Tracker {
     streams: BTreeMap<Cpu, Stream>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Stream {
     due: u64,
     lost: u64,
@@ -57,8 +57,7 @@ impl Tracker {
     /// Takes note of a batch, in the order of arrival. Says what was lost on
     /// its stream just before it.
     ///
-    /// A stream's first batch has no predecessor; what the kernel counts as
-    /// lost before it was lost since the subscription began.
+    /// A stream's first event has number 0.
     ///
     /// # Errors
     /// If the numbers contradict each other. The batch is taken note of all the
@@ -69,10 +68,7 @@ impl Tracker {
             due: batch.seq.wrapping_add(batch.count.into()),
             lost: batch.lost,
         };
-        let before = self.streams.insert(cpu, after);
-        let Some(before) = before else {
-            return Ok(lost(cpu, batch.lost));
-        };
+        let before = self.streams.insert(cpu, after).unwrap_or_default();
         let gap = batch.seq.wrapping_sub(before.due);
         if batch.seq < before.due {
             return Err(SequenceError::Backwards {
