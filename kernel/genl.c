@@ -86,7 +86,6 @@ static int send_events(const struct icmptap_sub *sub, struct sk_buff *msg,
 }
 
 static const struct icmptap_door genl_door = {
-	.protocol = NETLINK_GENERIC,
 	.hdrlen = EVENTS_HDRLEN,
 	.record_len = record_len,
 	.open = open_events,
@@ -256,8 +255,7 @@ static int subscribe(struct sk_buff *skb, struct genl_info *info)
 	if (!msg)
 		return -ENOMEM;
 
-	err = icmptap_sub_begin(net, info->snd_portid, &genl_door, &params,
-				info->extack);
+	err = icmptap_sub_begin(skb, &genl_door, &params, info->extack);
 	if (err) {
 		nlmsg_free(msg);
 		return err;
@@ -265,7 +263,7 @@ static int subscribe(struct sk_buff *skb, struct genl_info *info)
 
 	err = send_reply(msg, header, put_params(msg, &params), info);
 	if (err) {
-		icmptap_sub_end(net, info->snd_portid, NETLINK_GENERIC);
+		icmptap_sub_end(skb);
 		NL_SET_ERR_MSG(info->extack,
 			       "no room for the reply in the receive buffer");
 	}
@@ -281,14 +279,14 @@ static int check_subscribed(int err, struct genl_info *info)
 }
 
 /*
- * A reader that was too slow has no room for the reply either. It drains its
- * receive buffer and asks again: the stopped subscription waits for it.
+ * A reader that was too slow has no room for the reply either, nor, most
+ * likely, for the error. It drains its receive buffer, finds no answer and
+ * asks again: the stopped subscription waits for it.
  *
  * Process context, sleeps: a request.
  */
 static int unsubscribe(struct sk_buff *skb, struct genl_info *info)
 {
-	struct net *net = genl_info_net(info);
 	struct icmptap_counters final;
 	struct sk_buff *msg;
 	void *header;
@@ -298,7 +296,7 @@ static int unsubscribe(struct sk_buff *skb, struct genl_info *info)
 	if (!msg)
 		return -ENOMEM;
 
-	err = icmptap_sub_stop(net, info->snd_portid, &genl_door, &final);
+	err = icmptap_sub_stop(skb, &final);
 	if (err) {
 		nlmsg_free(msg);
 		return check_subscribed(err, info);
@@ -312,17 +310,14 @@ static int unsubscribe(struct sk_buff *skb, struct genl_info *info)
 	}
 
 	/* Gone already only if another thread of the owner was faster. */
-	icmptap_sub_end(net, info->snd_portid, NETLINK_GENERIC);
+	icmptap_sub_end(skb);
 	return 0;
 }
 
 /* Process context, sleeps: a request. */
 static int flush(struct sk_buff *skb, struct genl_info *info)
 {
-	int err = icmptap_sub_flush(genl_info_net(info), info->snd_portid,
-				    &genl_door);
-
-	return check_subscribed(err, info);
+	return check_subscribed(icmptap_sub_flush(skb), info);
 }
 
 static struct netlink_range_validation snaplen_range = {

@@ -54,13 +54,17 @@ static unsigned int on_ipv4(void *priv, struct sk_buff *skb,
 	return verdict;
 }
 
-/* First of all at each hook: what is seen is what arrived. */
+/*
+ * Before all that changes or drops packets: what is seen is what arrived. But
+ * after NF_IP_PRI_FIRST itself, where br_netfilter takes out the second pass
+ * of packets that were here already when they crossed a bridge.
+ */
 static const struct nf_hook_ops tap_ops[ICMPTAP_TAPS] = {
 	{
 		.hook = on_ipv4,
 		.pf = NFPROTO_IPV4,
 		.hooknum = NF_INET_PRE_ROUTING,
-		.priority = NF_IP_PRI_FIRST,
+		.priority = NF_IP_PRI_FIRST + 1,
 	},
 };
 

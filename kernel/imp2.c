@@ -8,6 +8,8 @@
  * are done here.
  */
 
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/capability.h>
 #include <linux/ip.h>
 #include <linux/module.h>
@@ -98,7 +100,6 @@ static int send_message(const struct icmptap_sub *sub, struct sk_buff *msg,
 }
 
 static const struct icmptap_door imp2_door = {
-	.protocol = NL_IMP2,
 	.hdrlen = NLMSG_HDRLEN,
 	.record_len = record_len,
 	.open = open_message,
@@ -127,16 +128,14 @@ static int register_client(struct sk_buff *skb, struct netlink_ext_ack *extack)
 		return -EPERM;
 	}
 
-	err = icmptap_sub_begin(sock_net(skb->sk), NETLINK_CB(skb).portid,
-				&imp2_door, &params, extack);
+	err = icmptap_sub_begin(skb, &imp2_door, &params, extack);
 	return err == -EBUSY ? 0 : err;
 }
 
 /* Process context, sleeps: the sender's sendmsg(). */
 static int close_client(struct sk_buff *skb, struct netlink_ext_ack *extack)
 {
-	int err = icmptap_sub_end(sock_net(skb->sk), NETLINK_CB(skb).portid,
-				  NL_IMP2);
+	int err = icmptap_sub_end(skb);
 
 	if (err)
 		NL_SET_ERR_MSG(extack, "this socket is not registered");
@@ -205,8 +204,11 @@ static int __net_init init_net_imp2(struct net *net)
 	};
 
 	imp2->sock = netlink_kernel_create(net, NL_IMP2, &cfg);
-	if (!imp2->sock)
+	if (!imp2->sock) {
+		pr_err("cannot have netlink protocol %d: does another module have it?\n",
+		       NL_IMP2);
 		return -ENOMEM;
+	}
 	return 0;
 }
 

@@ -14,7 +14,10 @@
 #include "subscription.h"
 #include "version.h"
 
-/* The doors open last: what they lead to is there. */
+/*
+ * A request can come as soon as its door is there. No subscription begins
+ * before nothing can fail any more: it would outlive the module.
+ */
 static int __init icmptap_init(void)
 {
 	int err;
@@ -35,6 +38,7 @@ static int __init icmptap_init(void)
 	if (err)
 		goto err_imp2;
 
+	icmptap_sub_open();
 	return 0;
 
 err_imp2:

@@ -2,9 +2,10 @@
 /*
  * Per-CPU batches, sequence numbers, loss and flushing.
  *
- * A record that finds its stream idle for a flush interval leaves at once,
- * in a message made to measure: a lone ping is not delayed. Any other waits
- * in the open batch until the batch is full or the interval has passed.
+ * A record whose stream has sent nothing for a flush interval leaves at once,
+ * in a message made to measure: a lone ping is not delayed. Any other waits in
+ * the open batch until the batch is full, or an interval has passed since the
+ * last one left.
  *
  * Called by hook.c for each packet, by subscription.c for the life of the
  * streams and by genl.c for FLUSH.
@@ -13,6 +14,7 @@
 #include <linux/ktime.h>
 #include <linux/percpu.h>
 #include <linux/skbuff.h>
+#include <net/sock.h>
 
 #include "compat.h"
 #include "record.h"
@@ -28,31 +30,54 @@ static bool is_due(const struct icmptap_stream *stream, u64 now_ns)
 }
 
 /*
- * Opens a batch with room for @len bytes of records. Its first record has
- * the sequence number that was given out last.
+ * Opens a batch with room for @room bytes of records, or else for @least. Its
+ * first record has the sequence number that was given out last.
  *
  * Softirq or process context, stream->lock held.
  */
-static bool open_batch(struct icmptap_stream *stream, unsigned int len)
+static bool open_batch(struct icmptap_stream *stream, unsigned int room,
+		       unsigned int least)
 {
-	const struct icmptap_sub *sub = stream->sub;
+	const struct icmptap_door *door = stream->sub->door;
+	const gfp_t gfp = GFP_ATOMIC | __GFP_NOWARN;
 	struct sk_buff *msg;
 
-	msg = alloc_skb(sub->door->hdrlen + len, GFP_ATOMIC | __GFP_NOWARN);
+	msg = alloc_skb(door->hdrlen + room, gfp);
+	if (!msg && room > least) {
+		/* Many pages in a row are harder to have than a few. */
+		room = least;
+		msg = alloc_skb(door->hdrlen + room, gfp);
+	}
 	if (!msg)
 		return false;
 
-	sub->door->open(msg, stream);
+	door->open(msg, stream);
 	stream->batch = msg;
+	stream->limit = door->hdrlen + room;
 	return true;
+}
+
+/*
+ * Sends a batch, or drops it if the owner is being released: its port id may
+ * be another's by now.
+ *
+ * Softirq or process context, stream->lock held: so the batches of a stream
+ * arrive in order. netlink_unicast() does not sleep here.
+ */
+static int send(const struct icmptap_sub *sub, struct sk_buff *msg, u32 count)
+{
+	if (sock_flag(sub->owner, SOCK_DEAD)) {
+		kfree_skb(msg);
+		return -ECONNREFUSED;
+	}
+	return sub->door->send(sub, msg, count);
 }
 
 /*
  * Hands the open batch, if there is one, to the subscriber's socket and
  * settles its records.
  *
- * Softirq or process context, stream->lock held: so the batches of a stream
- * arrive in order. netlink_unicast() does not sleep here.
+ * Softirq or process context, stream->lock held.
  */
 static void flush(struct icmptap_stream *stream, u64 now_ns)
 {
@@ -68,7 +93,7 @@ static void flush(struct icmptap_stream *stream, u64 now_ns)
 	counters->queued = 0;
 
 	/* -EAGAIN: the receive buffer is full; -ECONNREFUSED: it is gone. */
-	if (stream->sub->door->send(stream->sub, msg, count) < 0)
+	if (send(stream->sub, msg, count) < 0)
 		counters->lost_overrun += count;
 	else
 		counters->delivered += count;
@@ -132,9 +157,7 @@ void icmptap_stream_put(struct icmptap_sub *sub,
 			const struct icmptap_packet *pkt)
 {
 	struct icmptap_stream *stream = raw_cpu_ptr(sub->streams);
-	const struct icmptap_door *door = sub->door;
-	unsigned int len = door->record_len(sub, pkt);
-	unsigned int limit = sub->params.batch;
+	unsigned int len = sub->door->record_len(sub, pkt);
 	u64 now_ns = pkt->mono_ns;
 	bool due;
 
@@ -143,7 +166,7 @@ void icmptap_stream_put(struct icmptap_sub *sub,
 	stream->counters.matched++;
 
 	/* What does not fit any more must not wait for this one. */
-	if (stream->batch && stream->batch->len + len > limit)
+	if (stream->batch && stream->batch->len + len > stream->limit)
 		flush(stream, now_ns);
 
 	due = is_due(stream, now_ns);
@@ -151,20 +174,20 @@ void icmptap_stream_put(struct icmptap_sub *sub,
 	if (!stream->batch) {
 		unsigned int room = len;
 
-		if (!due && door->hdrlen + len < limit)
-			room = limit - door->hdrlen;
+		if (!due && sub->door->hdrlen + len < sub->params.batch)
+			room = sub->params.batch - sub->door->hdrlen;
 
-		if (!open_batch(stream, room)) {
+		if (!open_batch(stream, room, len)) {
 			stream->counters.lost_nomem++;
 			goto out;
 		}
 	}
 
-	door->put(stream->batch, sub, pkt);
+	sub->door->put(stream->batch, sub, pkt);
 	stream->counters.queued++;
 
 	/* Full is a batch that could not hold one more like this. */
-	if (due || stream->batch->len + len > limit)
+	if (due || stream->batch->len + len > stream->limit)
 		flush(stream, now_ns);
 	else
 		arm_timer(stream, now_ns);

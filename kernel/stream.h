@@ -24,8 +24,9 @@ struct icmptap_counters {
 };
 
 struct icmptap_stream {
-	spinlock_t lock;	/* guards the next four */
+	spinlock_t lock;	/* guards the next five */
 	bool timer_armed;
+	unsigned int limit;	/* bytes that the open batch may have */
 	struct icmptap_counters counters;
 	u64 flushed_ns;		/* CLOCK_MONOTONIC of the last flush */
 	struct sk_buff *batch;	/* the open batch, or NULL */

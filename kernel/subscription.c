@@ -3,12 +3,18 @@
  * The life of a subscription: begun by its door, ended by its door or by the
  * death of its socket. Each holds a reference to the module, so that the
  * module cannot be unloaded under it.
+ *
+ * A subscription belongs to the socket that sent the request. Its port id is
+ * not enough to know it by: the id is free for another socket before we hear
+ * that the first one is gone.
  */
 
 #include <linux/module.h>
 #include <linux/netlink.h>
 #include <linux/slab.h>
 #include <net/net_namespace.h>
+#include <net/sock.h>
+#include <linux/imp2.h>
 
 #include "hook.h"
 #include "stream.h"
@@ -18,30 +24,53 @@
 DEFINE_MUTEX(icmptap_subs_lock);
 static LIST_HEAD(subs);
 
+/* False until nothing can fail any more at module load; icmptap_subs_lock. */
+static bool is_open;
+
 /* Process context; icmptap_subs_lock held. */
-static struct icmptap_sub *find(const struct net *net, u32 portid, int protocol)
+static struct icmptap_sub *find(const struct sock *owner)
 {
 	struct icmptap_sub *sub;
 
 	lockdep_assert_held(&icmptap_subs_lock);
 
 	list_for_each_entry(sub, &subs, node)
-		if (net_eq(sub->net, net) && sub->portid == portid &&
-		    sub->door->protocol == protocol)
+		if (sub->owner == owner)
 			return sub;
 	return NULL;
 }
 
-/* Process context, sleeps. @sub is not in the list. */
-static void destroy(struct icmptap_sub *sub)
+/* Process context; takes icmptap_subs_lock. The caller puts it. */
+static struct icmptap_sub *get(const struct sk_buff *request)
 {
+	struct icmptap_sub *sub;
+
+	mutex_lock(&icmptap_subs_lock);
+	sub = find(NETLINK_CB(request).sk);
+	if (sub)
+		refcount_inc(&sub->refs);
+	mutex_unlock(&icmptap_subs_lock);
+
+	return sub;
+}
+
+/*
+ * Process context, sleeps; no lock held. The module's text stays after the
+ * last reference to it is gone: requests and notifiers in progress keep it.
+ */
+static void put(struct icmptap_sub *sub)
+{
+	if (!refcount_dec_and_test(&sub->refs))
+		return;
+
 	icmptap_streams_uninit(sub);
+	sock_put(sub->owner);
 	kfree(sub);
 	module_put(THIS_MODULE);
 }
 
-/* Process context, sleeps. Owned by the caller until it is in the list. */
-static struct icmptap_sub *create(struct net *net, u32 portid,
+/* Process context, sleeps. */
+static struct icmptap_sub *create(const struct sk_buff *request,
 				  const struct icmptap_door *door,
 				  const struct icmptap_params *params)
 {
@@ -59,12 +88,17 @@ static struct icmptap_sub *create(struct net *net, u32 portid,
 
 	sub->door = door;
 	sub->params = *params;
-	sub->net = net;
-	sub->portid = portid;
+	sub->owner = NETLINK_CB(request).sk;
+	sub->net = sock_net(sub->owner);
+	sub->portid = NETLINK_CB(request).portid;
+	refcount_set(&sub->refs, 1);
+	mutex_init(&sub->stop_lock);
 
 	err = icmptap_streams_init(sub);
 	if (err)
 		goto err_sub;
+
+	sock_hold(sub->owner);
 	return sub;
 
 err_sub:
@@ -74,29 +108,68 @@ err_module:
 	return ERR_PTR(err);
 }
 
-/* Process context, sleeps; icmptap_subs_lock held. Again is no harm. */
+/*
+ * Ends the flow of events: what was batched has been sent, or counted as
+ * lost, on return. Once more is no harm.
+ *
+ * Process context, sleeps; the caller has a reference and no lock. Waits for
+ * a grace period, which nobody but the owner's own threads waits for too.
+ */
 static void stop(struct icmptap_sub *sub)
 {
-	/* No packet is in its hooks after this; no timer runs after stop. */
-	if (icmptap_hook_detach(sub))
+	bool attached;
+
+	mutex_lock(&sub->stop_lock);
+
+	mutex_lock(&icmptap_subs_lock);
+	attached = icmptap_hook_detach(sub);
+	mutex_unlock(&icmptap_subs_lock);
+
+	/* No packet is in its hooks after this; no timer runs after that. */
+	if (attached)
 		synchronize_net();
 	icmptap_streams_stop(sub);
+
+	mutex_unlock(&sub->stop_lock);
+}
+
+/* Process context, sleeps; icmptap_subs_lock held. */
+static int publish(struct icmptap_sub *sub, struct netlink_ext_ack *extack)
+{
+	int err;
+
+	if (!is_open) {
+		NL_SET_ERR_MSG(extack, "the module is being loaded");
+		return -EAGAIN;
+	}
+	if (find(sub->owner)) {
+		NL_SET_ERR_MSG(extack, "this socket is subscribed already");
+		return -EBUSY;
+	}
+
+	err = icmptap_hook_attach(sub);
+	if (err) {
+		NL_SET_ERR_MSG(extack, "netfilter refused the hook");
+		return err;
+	}
+
+	list_add_tail(&sub->node, &subs);
+	return 0;
 }
 
 /**
  * icmptap_sub_begin() - start to send events to a socket
- * @net: network namespace of the socket, which keeps it
- * @portid: port id of the socket
+ * @request: what the socket sent
  * @door: the protocol that the socket speaks
  * @params: validated by the door
  * @extack: gets a sentence on errors
  *
  * Events may arrive before the caller can say that all went well.
  *
- * Context: process, sleeps; a request of the socket is being served.
+ * Context: process, sleeps; @request is being served.
  * Return: 0, -EBUSY if it is subscribed already, or another negative errno.
  */
-int icmptap_sub_begin(struct net *net, u32 portid,
+int icmptap_sub_begin(const struct sk_buff *request,
 		      const struct icmptap_door *door,
 		      const struct icmptap_params *params,
 		      struct netlink_ext_ack *extack)
@@ -104,7 +177,7 @@ int icmptap_sub_begin(struct net *net, u32 portid,
 	struct icmptap_sub *sub;
 	int err;
 
-	sub = create(net, portid, door, params);
+	sub = create(request, door, params);
 	if (IS_ERR(sub)) {
 		NL_SET_ERR_MSG(extack,
 			       "no memory, or the module is being unloaded");
@@ -112,121 +185,141 @@ int icmptap_sub_begin(struct net *net, u32 portid,
 	}
 
 	mutex_lock(&icmptap_subs_lock);
-	if (find(net, portid, door->protocol)) {
-		NL_SET_ERR_MSG(extack, "this socket is subscribed already");
-		err = -EBUSY;
-		goto err_unlock;
-	}
+	err = publish(sub, extack);
+	mutex_unlock(&icmptap_subs_lock);
 
-	err = icmptap_hook_attach(sub);
 	if (err) {
-		NL_SET_ERR_MSG(extack, "netfilter refused the hook");
 		/* It may have been attached to the first of several taps. */
 		stop(sub);
-		goto err_unlock;
+		put(sub);
 	}
-	list_add_tail(&sub->node, &subs);
-	mutex_unlock(&icmptap_subs_lock);
-	return 0;
-
-err_unlock:
-	mutex_unlock(&icmptap_subs_lock);
-	destroy(sub);
 	return err;
 }
 
 /*
  * Sends what a subscription has batched.
  *
- * Process context, sleeps. Returns 0, or -ENOENT without a subscription.
+ * Process context, sleeps; @request is being served. Returns 0, or -ENOENT if
+ * its socket is not subscribed.
  */
-int icmptap_sub_flush(const struct net *net, u32 portid,
-		      const struct icmptap_door *door)
+int icmptap_sub_flush(const struct sk_buff *request)
 {
-	struct icmptap_sub *sub;
+	struct icmptap_sub *sub = get(request);
 
-	mutex_lock(&icmptap_subs_lock);
-	sub = find(net, portid, door->protocol);
-	if (sub)
-		icmptap_streams_flush(sub);
-	mutex_unlock(&icmptap_subs_lock);
+	if (!sub)
+		return -ENOENT;
 
-	return sub ? 0 : -ENOENT;
+	icmptap_streams_flush(sub);
+	put(sub);
+	return 0;
 }
 
 /**
  * icmptap_sub_stop() - stop sending events to a socket
- * @net: network namespace of the socket
- * @portid: port id of the socket
- * @door: the protocol that the socket speaks
+ * @request: what the socket sent
  * @final: gets the final counters
  *
  * What was batched has been sent, or counted as lost, on return. The
  * subscription is still there, to be asked again, until icmptap_sub_end().
  *
- * Context: process, sleeps; a request of the socket is being served.
+ * Context: process, sleeps; @request is being served.
  * Return: 0, or -ENOENT if it is not subscribed.
  */
-int icmptap_sub_stop(const struct net *net, u32 portid,
-		     const struct icmptap_door *door,
+int icmptap_sub_stop(const struct sk_buff *request,
 		     struct icmptap_counters *final)
 {
-	struct icmptap_sub *sub;
+	struct icmptap_sub *sub = get(request);
 
-	mutex_lock(&icmptap_subs_lock);
-	sub = find(net, portid, door->protocol);
-	if (sub) {
-		stop(sub);
-		icmptap_streams_sum(sub, final);
-	}
-	mutex_unlock(&icmptap_subs_lock);
+	if (!sub)
+		return -ENOENT;
 
-	return sub ? 0 : -ENOENT;
+	stop(sub);
+	icmptap_streams_sum(sub, final);
+	put(sub);
+	return 0;
 }
 
 /**
- * icmptap_sub_end() - forget a subscription
- * @net: network namespace of the socket
- * @portid: port id of the socket
- * @protocol: netlink protocol of the socket
+ * icmptap_sub_end() - stop sending events to a socket, and forget it
+ * @request: what the socket sent
  *
- * Context: process, sleeps; the socket is served or released.
+ * Context: process, sleeps; @request is being served.
  * Return: 0, or -ENOENT if it is not subscribed.
  */
-int icmptap_sub_end(const struct net *net, u32 portid, int protocol)
+int icmptap_sub_end(const struct sk_buff *request)
 {
 	struct icmptap_sub *sub;
 
 	mutex_lock(&icmptap_subs_lock);
-	sub = find(net, portid, protocol);
-	if (sub) {
+	sub = find(NETLINK_CB(request).sk);
+	if (sub)
 		list_del(&sub->node);
-		stop(sub);
-	}
 	mutex_unlock(&icmptap_subs_lock);
 
 	if (!sub)
 		return -ENOENT;
 
-	destroy(sub);
+	stop(sub);
+	put(sub);
 	return 0;
+}
+
+/*
+ * The subscription of a socket that is being released, taken from the list.
+ * A living socket that has the port id by now is not meant.
+ *
+ * Process context; takes icmptap_subs_lock.
+ */
+static struct icmptap_sub *take_orphan(const struct netlink_notify *notify)
+{
+	struct icmptap_sub *sub, *orphan = NULL;
+
+	mutex_lock(&icmptap_subs_lock);
+	list_for_each_entry(sub, &subs, node)
+		if (sub->portid == notify->portid &&
+		    net_eq(sub->net, notify->net) &&
+		    sub->owner->sk_protocol == notify->protocol &&
+		    sock_flag(sub->owner, SOCK_DEAD)) {
+			orphan = sub;
+			list_del(&sub->node);
+			break;
+		}
+	mutex_unlock(&icmptap_subs_lock);
+
+	return orphan;
 }
 
 /* Process context, sleeps: a netlink socket is being released. */
 static int on_release(struct notifier_block *nb, unsigned long event, void *ptr)
 {
 	const struct netlink_notify *notify = ptr;
+	struct icmptap_sub *sub;
 
-	/* Most sockets that close were never ours: -ENOENT. */
-	if (event == NETLINK_URELEASE)
-		icmptap_sub_end(notify->net, notify->portid, notify->protocol);
+	/* Most sockets on a machine speak something else: do not wait. */
+	if (event != NETLINK_URELEASE ||
+	    (notify->protocol != NETLINK_GENERIC &&
+	     notify->protocol != NL_IMP2))
+		return NOTIFY_DONE;
 
+	sub = take_orphan(notify);
+	if (sub) {
+		stop(sub);
+		put(sub);
+	}
 	return NOTIFY_DONE;
 }
 
 static struct notifier_block release_notifier = {
 	.notifier_call = on_release,
 };
+
+/* The end of module load: from here on there may be subscriptions. */
+void __init icmptap_sub_open(void)
+{
+	mutex_lock(&icmptap_subs_lock);
+	is_open = true;
+	mutex_unlock(&icmptap_subs_lock);
+}
 
 /* Module load. */
 int __init icmptap_sub_init(void)

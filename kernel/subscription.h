@@ -7,6 +7,7 @@
 
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/refcount.h>
 #include <linux/types.h>
 
 #include "hook.h"
@@ -18,6 +19,7 @@ struct icmptap_sub;
 struct net;
 struct netlink_ext_ack;
 struct sk_buff;
+struct sock;
 
 struct icmptap_params {
 	u32 hooks;		/* mask of BIT(NF_INET_*) */
@@ -33,7 +35,6 @@ struct icmptap_params {
  * leave. All but send() only write into @msg, which has room.
  */
 struct icmptap_door {
-	int protocol;		/* NETLINK_* number, for the owner's death */
 	unsigned int hdrlen;	/* bytes of a message before its records */
 
 	unsigned int (*record_len)(const struct icmptap_sub *sub,
@@ -46,31 +47,33 @@ struct icmptap_door {
 		    u32 count);
 };
 
-/* All constant while published, but for the lists and what streams guard. */
+/* Constant while published, but for what says otherwise. */
 struct icmptap_sub {
 	const struct icmptap_door *door;
 	struct icmptap_params params;
-	struct icmptap_stream __percpu *streams;
-	struct net *net;	/* kept by the owner's socket */
-	u32 portid;		/* of the owner's socket */
+	struct icmptap_stream __percpu *streams;	/* see stream.h */
+	struct net *net;	/* the owner's, which keeps it */
+	struct sock *owner;	/* the subscriber's socket; we hold a reference */
+	u32 portid;		/* of the owner */
 
+	refcount_t refs;	/* one is the list's */
+	struct mutex stop_lock;	/* two threads may share the owner */
 	struct list_head node;	/* icmptap_subs_lock */
-	struct icmptap_link links[ICMPTAP_TAPS];
+	struct icmptap_link links[ICMPTAP_TAPS];	/* icmptap_subs_lock */
 };
 
 extern struct mutex icmptap_subs_lock;
 
-int icmptap_sub_begin(struct net *net, u32 portid,
+int icmptap_sub_begin(const struct sk_buff *request,
 		      const struct icmptap_door *door,
 		      const struct icmptap_params *params,
 		      struct netlink_ext_ack *extack);
-int icmptap_sub_flush(const struct net *net, u32 portid,
-		      const struct icmptap_door *door);
-int icmptap_sub_stop(const struct net *net, u32 portid,
-		     const struct icmptap_door *door,
+int icmptap_sub_flush(const struct sk_buff *request);
+int icmptap_sub_stop(const struct sk_buff *request,
 		     struct icmptap_counters *final);
-int icmptap_sub_end(const struct net *net, u32 portid, int protocol);
+int icmptap_sub_end(const struct sk_buff *request);
 
+void icmptap_sub_open(void);
 int icmptap_sub_init(void);
 void icmptap_sub_uninit(void);
 

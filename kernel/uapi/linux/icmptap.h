@@ -79,7 +79,7 @@ enum icmptap_counter_attr {
 	ICMPTAP_COUNTER_PAD,
 	ICMPTAP_COUNTER_MATCHED,	/* u64: packets given a sequence number */
 	ICMPTAP_COUNTER_DELIVERED,	/* u64: put into the receive buffer */
-	ICMPTAP_COUNTER_LOST_OVERRUN,	/* u64: the receive buffer was full */
+	ICMPTAP_COUNTER_LOST_OVERRUN,	/* u64: the receive buffer was full, or gone */
 	ICMPTAP_COUNTER_LOST_NOMEM,	/* u64: no memory for the message */
 	ICMPTAP_COUNTER_QUEUED,		/* u64: in a batch not yet sent */
 
@@ -99,7 +99,7 @@ struct icmptap_batch {
 	__u16 reserved;		/* zero */
 	__u32 cpu;		/* the stream: one per subscription and CPU */
 	__u32 count;		/* records in this batch */
-	__u64 seq;		/* of the first record; the others follow on */
+	__u64 seq;		/* of the first record, from 0; the others follow */
 	__u64 lost;		/* on this stream, before this batch, in all */
 } __attribute__((packed, aligned(4)));
 

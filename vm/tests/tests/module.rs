@@ -49,7 +49,7 @@ fn a_hook_is_there_only_while_somebody_listens() {
     let wire = Wire::new();
     assert!(hooks(&wire.left).is_empty());
     let one = Listener::start(&wire.left);
-    assert_eq!(hooks(&wire.left), ["-2147483648 on_ipv4 [icmptap]"]);
+    assert_eq!(hooks(&wire.left), ["-2147483647 on_ipv4 [icmptap]"]);
     assert!(hooks(&wire.right).is_empty(), "nobody listens there");
     let two = Listener::start(&wire.left);
     assert_eq!(hooks(&wire.left).len(), 1, "one serves both");
