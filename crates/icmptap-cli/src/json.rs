@@ -56,10 +56,13 @@ struct Event {
     oif: Option<Interface>,
     /// The packet's mark.
     mark: u32,
+    /// The VLAN tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     vlan: Option<Vlan>,
+    /// Who sent it; missing if the snaplen cut it off, like `dst`.
     #[serde(skip_serializing_if = "Option::is_none")]
     src: Option<IpAddr>,
+    /// To whom.
     #[serde(skip_serializing_if = "Option::is_none")]
     dst: Option<IpAddr>,
     /// Bytes the packet had, IP header included.

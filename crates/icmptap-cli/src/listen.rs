@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Size(subscription.receive_buffer())
     );
 
-    let mut printer = Printer::new(args);
+    let mut printer = Printer::new(args, io::stdout());
     let result = print_all(&mut subscription, args, &mut printer);
     if let Err(error) = result {
         say!("{} shown; the final counters are not known", printer.shown);
@@ -90,7 +90,7 @@ fn subscribe(args: &Args) -> Result<Subscription, Error> {
 fn print_all(
     subscription: &mut Subscription,
     args: &Args,
-    printer: &mut Printer,
+    printer: &mut Printer<impl Write>,
 ) -> Result<(), Error> {
     // A time too long for the clock never comes.
     let mut deadline = args
@@ -136,8 +136,8 @@ fn print_all(
 }
 
 /// Writes lines to stdout, many at a time while they keep coming.
-struct Printer {
-    out: BufWriter<io::Stdout>,
+struct Printer<W: Write> {
+    out: BufWriter<W>,
     style: Style,
     shown: u64,
     limit: Option<u64>,
@@ -150,11 +150,11 @@ enum Style {
     Json(Json<Interfaces>),
 }
 
-impl Printer {
-    fn new(args: &Args) -> Self {
+impl<W: Write> Printer<W> {
+    fn new(args: &Args, out: W) -> Self {
         let names = Interfaces::new(args.numeric);
         Self {
-            out: BufWriter::with_capacity(64 * 1024, io::stdout()),
+            out: BufWriter::with_capacity(64 * 1024, out),
             style: match args.output {
                 Format::Text => {
                     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
@@ -276,10 +276,15 @@ fn last_line(
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
     use icmptap::reply::Counters;
-    use icmptap_proto::{nlmsg, testing};
+    use icmptap_proto::{
+        nlmsg,
+        testing::{self, Record},
+    };
 
     use super::*;
+    use crate::text::tests::with_event;
 
     fn line(counters: [u64; 5]) -> String {
         let bytes = testing::unsubscribed(1, counters);
@@ -301,6 +306,64 @@ mod tests {
             "5 shown, 6 received, 18 matched, 12 lost (10 receive buffer full, 2 no memory)"
         );
         assert!(line([8, 6, 0, 2, 0]).ends_with("2 lost (2 no memory)"));
+    }
+
+    fn printer<W: Write>(args: &[&str], out: W) -> Printer<W> {
+        let args = ["icmptap", "listen", "-n"].iter().chain(args);
+        let crate::args::Command::Listen(args) =
+            crate::args::Cli::try_parse_from(args).unwrap().command
+        else {
+            panic!("not listen")
+        };
+        Printer::new(&args, out)
+    }
+
+    fn ping() -> Record {
+        Record::of_ipv4(testing::icmpv4(8, 0, [0, 7, 0, 1], &[]))
+    }
+
+    #[test]
+    fn what_comes_after_the_last_wanted_is_not_shown() {
+        let mut out = Vec::new();
+        let mut printer = printer(&["-c", "2", "-o", "json"], &mut out);
+        for _ in 0..4 {
+            with_event(ping(), |event| printer.event(event));
+            printer.lost(Lost {
+                cpu: icmptap::Cpu(0),
+                count: 1,
+            });
+        }
+        assert!(printer.has_pending(), "not written one by one");
+        printer.flush();
+        assert!(!printer.has_pending());
+        assert_eq!(printer.shown, 2);
+        drop(printer);
+        let lines: Vec<_> = out.split(|byte| *byte == b'\n').collect();
+        assert_eq!(
+            lines.len(),
+            4,
+            "event, loss, event, and nothing after the last newline"
+        );
+    }
+
+    #[test]
+    fn a_closed_stdout_ends_quietly() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut printer = printer(&[], Closed);
+        with_event(ping(), |event| printer.event(event));
+        assert!(!printer.is_done(None));
+        printer.flush();
+        assert!(printer.is_done(None) && !printer.has_pending());
+        with_event(ping(), |event| printer.event(event));
+        assert_eq!(printer.shown, 1);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
 pub struct Wishes {
     /// Where to look; the kernel's default is prerouting.
     pub hooks: Option<Hooks>,
-    /// What to look for; the kernel's default is IPv4.
+    /// What to look for; the kernel's default is every family it can tap.
     pub families: Option<Families>,
     /// Packet bytes to keep; the kernel's default is 576.
     pub snaplen: Option<Snaplen>,

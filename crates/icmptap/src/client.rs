@@ -84,8 +84,11 @@ impl Client {
         let seq = self.core.next_seq();
         let request = request(self.core.family(), seq);
         self.socket.send(&request)?;
-        // The kernel answers before send returns: no need to wait.
-        while self.socket.receive(&mut self.scratch)? {
+        // The kernel answers before send returns: no need to wait, and no use
+        // in reading on in a flood when all that was there then has been read.
+        let mut there = self.socket.receive_buffer()?;
+        while there > 0 && self.socket.receive(&mut self.scratch)? {
+            there = there.saturating_sub(self.scratch.bytes().len());
             match self.core.sort(self.scratch.bytes(), seq, decode)? {
                 Some(Answer::Refused(refusal)) => {
                     return Err(Error::refused(operation, refusal, &request));

@@ -154,3 +154,45 @@ fn about(option: &Option<&'static str>) -> String {
         .map(|option| format!(", about {option}"))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use icmptap_proto::{FamilyId, Snaplen, nlmsg, reply::Status, request::Wishes, testing};
+
+    use super::*;
+
+    fn error(operation: Operation, errno: i32, words: Option<(&str, u32)>) -> String {
+        let bytes = testing::refusal(1, errno, words);
+        let message = nlmsg::messages(&bytes).next().unwrap().unwrap();
+        let Status::Refused(refusal) = Status::decode(&message).unwrap() else {
+            panic!()
+        };
+        let mut wishes = Wishes::default();
+        wishes.snaplen = Some(Snaplen(70_000));
+        let asked = request::subscribe(FamilyId(1), 1, &wishes);
+        Error::refused(operation, refusal, &asked).to_string()
+    }
+
+    #[test]
+    fn errors_say_what_was_tried_what_happened_and_what_to_do() {
+        use Operation::{FindFamily, Subscribe};
+        assert_eq!(
+            error(FindFamily, 2, None),
+            "module not loaded: sudo modprobe icmptap"
+        );
+        assert_eq!(
+            error(Subscribe, 1, Some(("CAP_NET_ADMIN is required", 0))),
+            "subscribing is not permitted: it needs CAP_NET_ADMIN, try sudo \
+             (CAP_NET_ADMIN is required)"
+        );
+        assert_eq!(
+            error(Subscribe, 34, Some(("integer out of range", 20))),
+            "subscribing was refused: integer out of range \
+             (Numerical result out of range (os error 34)), about snaplen"
+        );
+        assert_eq!(
+            error(Subscribe, 16, None),
+            "subscribing was refused: Device or resource busy (os error 16)"
+        );
+    }
+}

@@ -16,6 +16,9 @@ use rustix::{
 
 use crate::{Error, stop::Stopper, sys};
 
+/// The receive buffer's size unless told otherwise, in bytes.
+pub(crate) const RECEIVE_BUFFER: usize = 4 << 20;
+
 /// The kernel's port id.
 const KERNEL: u32 = 0;
 
@@ -95,6 +98,11 @@ impl Socket {
             sockopt::set_socket_recv_buffer_size(&self.fd, half)
                 .map_err(Error::io("set the receive buffer's size"))?;
         }
+        self.receive_buffer()
+    }
+
+    /// Bytes of the receive buffer in force.
+    pub(crate) fn receive_buffer(&self) -> Result<usize, Error> {
         sockopt::socket_recv_buffer_size(&self.fd)
             .map_err(Error::io("read the receive buffer's size"))
     }

@@ -14,10 +14,8 @@ use icmptap_proto::{
 use crate::{
     Client, Error, Operation, Stopper,
     core::{Empty, Step, Tally},
+    socket::RECEIVE_BUFFER,
 };
-
-/// The receive buffer's size unless told otherwise, in bytes.
-const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// Bytes of an `EVENTS` message around one packet, padding included, with some
 /// left for a newer kernel's longer headers.
@@ -403,4 +401,60 @@ pub enum AuditError {
         /// How many batches.
         batches: u64,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use icmptap_proto::{nlmsg, testing};
+
+    use super::*;
+
+    /// `counters`: matched, delivered, lost_overrun, lost_nomem, queued.
+    fn summary(counters: [u64; 5], received: u64, gaps: u64, disagreements: u64) -> Summary {
+        let bytes = testing::unsubscribed(1, counters);
+        let message = nlmsg::messages(&bytes).next().unwrap().unwrap();
+        let counters = Counters::decode(&message.generic().unwrap()).unwrap();
+        Summary::new(
+            counters,
+            Tally {
+                received,
+                lost_in_gaps: gaps,
+                disagreements,
+            },
+        )
+    }
+
+    #[test]
+    fn an_audit_passes_only_if_everything_agrees() {
+        let good = summary([10, 6, 3, 1, 0], 6, 3, 0);
+        assert_eq!(good.audit(), Ok(()));
+        assert_eq!(good.trailing_lost(), 1);
+        let fails = |summary: Summary| summary.audit().unwrap_err().to_string();
+        assert_eq!(
+            fails(summary([11, 6, 3, 1, 0], 6, 3, 0)),
+            "11 matched is not 6 delivered + 4 lost + 0 queued"
+        );
+        assert_eq!(
+            fails(summary([10, 6, 3, 1, 0], 5, 3, 0)),
+            "5 received is not 6 delivered"
+        );
+        assert_eq!(
+            fails(summary([10, 6, 3, 1, 0], 6, 5, 0)),
+            "5 missing in the sequence numbers is more than 4 lost"
+        );
+        assert_eq!(
+            fails(summary([10, 6, 3, 1, 0], 6, 3, 2)),
+            "the sequence numbers of 2 batches contradict the count of losses"
+        );
+        // Counters that no addition survives do not panic.
+        assert!(summary([u64::MAX; 5], 1, u64::MAX, 0).audit().is_err());
+    }
+
+    #[test]
+    fn the_buffer_holds_a_full_batch_and_a_large_packet() {
+        assert_eq!(room(Some(BatchSize(16_064)), Some(Snaplen(576))), 16_064);
+        assert!(room(Some(BatchSize(3776)), Some(Snaplen(65_535))) > 65_535 + 96);
+        assert_eq!(room(None, None), 0);
+        let _ = room(None, Some(Snaplen(u32::MAX)));
+    }
 }
