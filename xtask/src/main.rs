@@ -1,3 +1,49 @@
 //! Builds the module, boots real kernels and proves the whole way.
+//!
+//! This file is only the list of commands: each lives in the module that bears
+//! its name and exposes `Args` and `run`.
 
-fn main() {}
+mod archive;
+mod build_module;
+mod cache;
+mod guest_packages;
+mod kernel;
+mod kernels;
+mod setup;
+mod ui;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about)]
+struct Cli {
+    /// Fail rather than replace a pinned package that can no longer be had
+    #[arg(long, global = true)]
+    locked: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Setup(setup::Args),
+    BuildModule(build_module::Args),
+    Kernels(kernels::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Setup(args) => setup::run(&args),
+        Command::BuildModule(args) => build_module::run(&args, cli.locked),
+        Command::Kernels(args) => kernels::run(&args, cli.locked),
+    };
+    result.unwrap_or_else(|error| {
+        ui::error(&error);
+        ExitCode::FAILURE
+    })
+}

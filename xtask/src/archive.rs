@@ -1,0 +1,1 @@
+//! Debian's archive: finding it, believing it, and taking packages from it.
