@@ -14,7 +14,7 @@ use object::read::elf::{FileHeader, ProgramHeader};
 use serde::Deserialize;
 
 use crate::archive::index::{Entry, Index};
-use crate::archive::lock::{Lock, Package};
+use crate::archive::lock::{self, Lock, Package};
 use crate::archive::{Archive, deb};
 use crate::{ui, workspace};
 
@@ -126,7 +126,7 @@ impl GuestPackages {
             let next = dependencies(&index, level.values().copied());
             seen.append(&mut level);
             let packages: Vec<_> = seen.values().map(|entry| entry.package.clone()).collect();
-            let trees = unpack_all(archive, &packages, "")?;
+            let trees = unpack_all(archive, &packages, &lock::now())?;
             let closure = Closure::of(&self.config.programs, &trees)?;
             if closure.missing.is_empty() {
                 let used: BTreeSet<_> = closure

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::archive::Archive;
 use crate::archive::lock::Lock;
-use crate::guest_packages::GuestPackages;
+use crate::guest_packages::{self, GuestPackages};
 use crate::kernel::{self, Kernels};
 use crate::ui;
 
@@ -21,7 +21,7 @@ pub(crate) struct Args {
 enum Command {
     /// Say which kernels there are, and which are in the cache
     List,
-    /// Fetch these kernels, or all
+    /// Fetch these kernels; without a name, all, and the guest's tools
     Fetch { names: Vec<String> },
     /// Pin the newest packages of these kernels; without a name, of all and of the guest's tools
     Update { names: Vec<String> },
@@ -80,6 +80,10 @@ fn fetch(kernels: &Kernels, archive: &Archive, names: &[String], locked: bool) -
     for name in chosen(kernels, names)? {
         let kernel = kernels.ensure(archive, name, locked)?;
         println!("{name}  {}  {}", kernel.release, kernel.kdir.display());
+    }
+    if names.is_empty() {
+        let files = guest_packages::ensure_image_files(locked)?;
+        println!("guest  {} files", files.len());
     }
     Ok(())
 }

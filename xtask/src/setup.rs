@@ -357,7 +357,7 @@ fn has_libclang() -> bool {
             .any(|file| is_libclang(&file.file_name().to_string_lossy()))
     };
     let has_headers = |dir: &PathBuf| {
-        directories(&dir.join("clang"))
+        directories(dir.join("clang"))
             .iter()
             .any(|version| version.join("include/stddef.h").exists())
     };

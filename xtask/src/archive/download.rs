@@ -66,7 +66,7 @@ impl Downloader {
     /// A file of known size and hash, from the cache or from the first base that has it.
     pub(crate) fn file(&self, cache: &Cache, wanted: &Wanted<'_>, date: &str) -> Result<PathBuf> {
         cache.entry(&format!("files/{}", wanted.sha256), |path| {
-            self.from_bases(wanted.path, date, |url| {
+            self.try_bases(wanted.path, date, |url| {
                 let mut transfer = ui::transfer(name_of(url), wanted.size);
                 to_file(&self.agent, url, wanted, path, |bytes| {
                     transfer.advance(bytes)
@@ -85,7 +85,7 @@ impl Downloader {
         date: &str,
         accept: impl Fn(&[u8]) -> Result<T>,
     ) -> Result<T> {
-        self.from_bases(path, date, |url| {
+        self.try_bases(path, date, |url| {
             let mut text = Vec::new();
             stream(&self.agent, url, TEXT_LIMIT, |bytes| text.write_all(bytes))?;
             accept(&text).map_err(|error| Failure::Unacceptable(format!("{error:#}")))
@@ -93,7 +93,7 @@ impl Downloader {
     }
 
     /// Tries each base until one gives what we want.
-    fn from_bases<T>(
+    fn try_bases<T>(
         &self,
         path: &str,
         date: &str,
