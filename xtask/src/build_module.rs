@@ -502,4 +502,25 @@ mod tests {
         fs::write(kdir.path().join("Makefile"), good).unwrap();
         build().unwrap();
     }
+
+    #[test]
+    fn what_a_failed_build_left_is_not_taken_for_the_module() {
+        let (kdir, source, out) = (counting_kernel(""), tree(&["Kbuild"]), tree(&[]));
+        let build = || build(source.path(), kdir.path(), out.path(), false);
+        build().unwrap();
+        let good = fs::read(kdir.path().join("Makefile")).unwrap();
+        let broken = "modules:\n\t@echo half > $(M)/icmptap.ko; false\n";
+        fs::write(kdir.path().join("Makefile"), broken).unwrap();
+        fs::write(source.path().join("Kbuild"), "changed").unwrap();
+        assert!(build().is_err());
+        fs::write(source.path().join("Kbuild"), "").unwrap();
+        fs::write(kdir.path().join("Makefile"), good).unwrap();
+        build().unwrap();
+        let runs = fs::read_to_string(out.path().join("count")).unwrap();
+        assert_eq!(
+            runs.lines().count(),
+            2,
+            "the first build's stamp outlived the second"
+        );
+    }
 }
