@@ -7,12 +7,15 @@
 use std::{
     fs,
     io::Write,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, ExitCode, Stdio},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use bindgen::callbacks::{EnumVariantCustomBehavior, EnumVariantValue, ParseCallbacks};
+
+use crate::setup::{Tool, need};
+use crate::workspace;
 
 /// Write the Rust form of kernel/uapi into icmptap-sys
 #[derive(clap::Args)]
@@ -74,28 +77,10 @@ const VALUES: &[&str] = &[
 ];
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let root = root();
-    need_libclang()?;
+    let root = workspace::root();
+    need(&[Tool::Libclang])?;
     write_or_check(&root.join(OUTPUT), &generate(&root)?, args.check)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The workspace: the parent of this crate's directory.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask lies in the workspace")
-        .to_owned()
-}
-
-/// bindgen would panic without it.
-fn need_libclang() -> Result<()> {
-    // The seam for setup: there this becomes an installation where that is allowed.
-    ensure!(
-        clang_sys::load().is_ok(),
-        "gen-bindings needs libclang, and none was found: run `apt-get install libclang1` as root"
-    );
-    Ok(())
 }
 
 /// One function for "make it" and "is it fresh?".

@@ -3,7 +3,16 @@
 //! This file is only the list of commands: each lives in the module that bears
 //! its name and exposes `Args` and `run`.
 
+mod archive;
+mod build_module;
+mod cache;
 mod gen_bindings;
+mod guest_packages;
+mod kernel;
+mod kernels;
+mod setup;
+mod ui;
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -12,21 +21,32 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about)]
 struct Cli {
+    /// Fail rather than replace a pinned package that can no longer be had
+    #[arg(long, global = true)]
+    locked: bool,
+
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    Setup(setup::Args),
     GenBindings(gen_bindings::Args),
+    BuildModule(build_module::Args),
+    Kernels(kernels::Args),
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Setup(args) => setup::run(&args),
         Command::GenBindings(args) => gen_bindings::run(&args),
+        Command::BuildModule(args) => build_module::run(&args, cli.locked),
+        Command::Kernels(args) => kernels::run(&args, cli.locked),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        ui::error(&error);
         ExitCode::FAILURE
     })
 }

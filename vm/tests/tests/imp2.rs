@@ -170,7 +170,7 @@ fn short_and_garbage_messages_are_refused() {
         );
     }
     let noise: Vec<u8> = (0..4096_u32)
-        .map(|n| (n * 2_654_435_761 >> 13) as u8 | 1)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8 | 1)
         .collect();
     assert_ne!(refused(&noise), 0);
     // None of it registered anybody.
