@@ -6,11 +6,16 @@
 mod archive;
 mod build_module;
 mod cache;
+mod demo;
 mod guest_packages;
 mod kernel;
 mod kernels;
 mod setup;
+mod terminal;
 mod ui;
+mod vm;
+mod vm_run;
+mod vm_test;
 mod workspace;
 
 use std::process::ExitCode;
@@ -33,6 +38,9 @@ enum Command {
     Setup(setup::Args),
     BuildModule(build_module::Args),
     Kernels(kernels::Args),
+    VmRun(vm_run::Args),
+    VmTest(vm_test::Args),
+    Demo(demo::Args),
 }
 
 fn main() -> ExitCode {
@@ -41,9 +49,13 @@ fn main() -> ExitCode {
         Command::Setup(args) => setup::run(&args),
         Command::BuildModule(args) => build_module::run(&args, cli.locked),
         Command::Kernels(args) => kernels::run(&args, cli.locked),
+        Command::VmRun(args) => vm_run::run(&args, cli.locked),
+        Command::VmTest(args) => vm_test::run(&args, cli.locked),
+        Command::Demo(args) => demo::run(&args, cli.locked),
     };
     result.unwrap_or_else(|error| {
         ui::error(&error);
-        ExitCode::FAILURE
+        // Apart from what a command in a guest and a failed test exit with.
+        ExitCode::from(125)
     })
 }
