@@ -4,10 +4,111 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::archive::Archive;
+use crate::archive::lock::Lock;
+use crate::guest_packages::GuestPackages;
+use crate::kernel::{self, Kernels};
+use crate::ui;
+
 /// List, fetch and update the kernels we run on
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
 
-pub(crate) fn run(_args: &Args, _locked: bool) -> Result<ExitCode> {
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Say which kernels there are, and which are in the cache
+    List,
+    /// Fetch these kernels, or all
+    Fetch { names: Vec<String> },
+    /// Pin the newest packages of these kernels; without a name, of all and of the guest's tools
+    Update { names: Vec<String> },
+}
+
+pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
+    let kernels = Kernels::of_this_workspace()?;
+    let archive = Archive::of_this_machine()?;
+    match &args.command {
+        Command::List => list(&kernels, &archive)?,
+        Command::Fetch { names } => fetch(&kernels, &archive, names, locked)?,
+        Command::Update { names } => update(&kernels, &archive, names)?,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn list(kernels: &Kernels, archive: &Archive) -> Result<()> {
+    let width = kernels
+        .config
+        .kernels
+        .keys()
+        .map(String::len)
+        .max()
+        .unwrap_or_default();
+    for (name, spec) in &kernels.config.kernels {
+        let mark = if *name == kernels.config.default {
+            '*'
+        } else {
+            ' '
+        };
+        let Ok(pins) = kernels.pins(name) else {
+            println!("{mark} {name:width$}  not pinned: run `cargo xtask kernels update {name}`");
+            continue;
+        };
+        let place = match kernels.fetched(archive, name)? {
+            Some(kernel) => kernel
+                .kdir
+                .ancestors()
+                .nth(3)
+                .unwrap_or(&kernel.kdir)
+                .display()
+                .to_string(),
+            None => "not fetched".to_owned(),
+        };
+        let version = &pins.packages[0].version;
+        println!(
+            "{mark} {name:width$}  {}  {version}  {}  {place}",
+            kernel::release(&pins)?,
+            spec.suite
+        );
+    }
+    Ok(())
+}
+
+fn fetch(kernels: &Kernels, archive: &Archive, names: &[String], locked: bool) -> Result<()> {
+    for name in chosen(kernels, names)? {
+        let kernel = kernels.ensure(archive, name, locked)?;
+        println!("{name}  {}  {}", kernel.release, kernel.kdir.display());
+    }
+    Ok(())
+}
+
+fn update(kernels: &Kernels, archive: &Archive, names: &[String]) -> Result<()> {
+    let mut lock = Lock::read(&kernels.lock_file)?;
+    for name in chosen(kernels, names)? {
+        let changed = lock.pin(name, kernels.resolve(archive, name)?);
+        lock.write(&kernels.lock_file)?;
+        let pins = kernels.pins(name)?;
+        let version = &pins.packages[0].version;
+        ui::say(
+            if changed { "pin" } else { "keep" },
+            format!("{name}  {}  {version}", kernel::release(&pins)?),
+        );
+    }
+    if names.is_empty() {
+        GuestPackages::of_this_workspace()?.update(archive)?;
+    }
+    Ok(())
+}
+
+/// The kernels of these names, or all; every name is checked before any work.
+fn chosen<'a>(kernels: &'a Kernels, names: &'a [String]) -> Result<Vec<&'a String>> {
+    if names.is_empty() {
+        return Ok(kernels.config.kernels.keys().collect());
+    }
+    names
+        .iter()
+        .map(|name| kernels.config.get(name).map(|_| name))
+        .collect()
 }

@@ -1,13 +1,524 @@
-//! `setup`: the programs that the other commands need, and each gets for itself.
+//! `setup`, and what stands behind it: the programs that commands need.
+//!
+//! Each command calls [`need`] for what *it* needs, so that nobody must know of
+//! `setup` beforehand. Where we may (apt, as root or through a sudo that does not
+//! ask), we install what is missing and say so; elsewhere we say what to run.
 
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
+use xshell::{Shell, cmd};
+
+use crate::archive::index::KEYRING;
+use crate::ui;
 
 /// Install everything that the other commands need
 #[derive(clap::Args)]
 pub(crate) struct Args {}
 
 pub(crate) fn run(_args: &Args) -> Result<ExitCode> {
+    need(Tool::ALL)?;
+    ui::say("setup", "everything is here");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Something that a command cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Tool {
+    Make,
+    Gcc,
+    /// What the kernel's build tools are linked with.
+    Libelf,
+    /// Only kernels since 6.10 ask for it when they build a module.
+    Pahole,
+    Gpgv,
+    DebianKeyring,
+    Qemu,
+    /// With the headers that the compiler brings itself: `stddef.h` and its like.
+    Libclang,
+}
+
+/// Makes sure that these are here, or says how to get them.
+pub(crate) fn need(tools: &[Tool]) -> Result<()> {
+    let missing = missing(tools);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    match plan(&missing, &Machine::this()) {
+        Plan::Apt { sudo, packages } => install(sudo, &packages)?,
+        Plan::Tell(how) => bail!(how),
+    }
+    match &self::missing(tools)[..] {
+        [] => Ok(()),
+        still => bail!(
+            "{} installed, but {} not found",
+            packages(still, Family::Debian).join(" "),
+            names(still)
+        ),
+    }
+}
+
+/// The program's place, if it is in PATH.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    find_in(&std::env::var_os("PATH")?, name)
+}
+
+impl Tool {
+    pub(crate) const ALL: &[Tool] = &[
+        Tool::Make,
+        Tool::Gcc,
+        Tool::Libelf,
+        Tool::Pahole,
+        Tool::Gpgv,
+        Tool::DebianKeyring,
+        Tool::Qemu,
+        Tool::Libclang,
+    ];
+
+    fn is_here(self) -> bool {
+        match self {
+            Tool::Libelf => {
+                any_exists(&LIBRARY_DIRECTORIES.map(|dir| format!("{dir}/libelf.so.1")))
+            }
+            Tool::DebianKeyring => Path::new(KEYRING).exists(),
+            Tool::Libclang => has_libclang(),
+            program => find_program(program.name()).is_some(),
+        }
+    }
+
+    /// What people call it; a program's file name.
+    fn name(self) -> &'static str {
+        match self {
+            Tool::Make => "make",
+            Tool::Gcc => "gcc",
+            Tool::Libelf => "libelf",
+            Tool::Pahole => "pahole",
+            Tool::Gpgv => "gpgv",
+            Tool::DebianKeyring => "the Debian archive keyring",
+            Tool::Qemu => "qemu-system-x86_64",
+            Tool::Libclang => "libclang",
+        }
+    }
+
+    /// The package that has it.
+    fn package(self, family: Family) -> &'static str {
+        let (debian, fedora, arch) = match self {
+            Tool::Make => ("make", "make", "make"),
+            Tool::Gcc => ("gcc", "gcc", "gcc"),
+            Tool::Libelf => ("libelf1", "elfutils-libelf", "libelf"),
+            Tool::Pahole => ("pahole", "dwarves", "pahole"),
+            Tool::Gpgv => ("gpgv", "gnupg2", "gnupg"),
+            Tool::DebianKeyring => (
+                "debian-archive-keyring",
+                "debian-keyring",
+                "debian-archive-keyring",
+            ),
+            Tool::Qemu => ("qemu-system-x86", "qemu-system-x86-core", "qemu-system-x86"),
+            Tool::Libclang => ("libclang-dev", "clang-devel", "clang"),
+        };
+        match family {
+            Family::Debian => debian,
+            Family::Fedora => fedora,
+            Family::Arch => arch,
+        }
+    }
+}
+
+/// Distributions that name and install packages alike.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Family {
+    Debian,
+    Fedora,
+    Arch,
+}
+
+impl Family {
+    /// From the text of `/etc/os-release`.
+    fn of(os_release: &str) -> Option<Family> {
+        let value = |name: &str| {
+            let line = os_release
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            line.unwrap_or_default().trim_matches('"')
+        };
+        // Its own name first, then those it is like.
+        [value("ID"), value("ID_LIKE")]
+            .into_iter()
+            .flat_map(str::split_whitespace)
+            .find_map(|id| match id {
+                "debian" | "ubuntu" => Some(Family::Debian),
+                "fedora" | "rhel" | "centos" => Some(Family::Fedora),
+                "arch" => Some(Family::Arch),
+                _ => None,
+            })
+    }
+
+    fn command(self) -> &'static str {
+        match self {
+            Family::Debian => "apt-get install",
+            Family::Fedora => "dnf install",
+            Family::Arch => "pacman -S",
+        }
+    }
+}
+
+/// What decides whether we may install.
+#[derive(Debug, Clone, Copy)]
+struct Machine {
+    family: Option<Family>,
+    apt: bool,
+    root: bool,
+    /// There is a sudo that does not ask for a password.
+    sudo: bool,
+}
+
+impl Machine {
+    fn this() -> Machine {
+        let os_release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+        let sh = Shell::new();
+        let runs = |program: &str, args: &[&str]| {
+            sh.as_ref().is_ok_and(|sh| {
+                sh.cmd(program)
+                    .args(args)
+                    .quiet()
+                    .ignore_stdout()
+                    .ignore_stderr()
+                    .run()
+                    .is_ok()
+            })
+        };
+        let root = sh
+            .as_ref()
+            .is_ok_and(|sh| cmd!(sh, "id -u").quiet().read().is_ok_and(|id| id == "0"));
+        Machine {
+            family: Family::of(&os_release),
+            apt: find_program("apt-get").is_some(),
+            root,
+            sudo: !root && find_program("sudo").is_some() && runs("sudo", &["-n", "true"]),
+        }
+    }
+}
+
+/// What to do about what is missing.
+#[derive(Debug, PartialEq)]
+enum Plan {
+    Apt {
+        sudo: bool,
+        packages: Vec<&'static str>,
+    },
+    Tell(String),
+}
+
+fn plan(missing: &[Tool], machine: &Machine) -> Plan {
+    let lacking = names(missing);
+    let Some(family) = machine.family else {
+        return Plan::Tell(format!(
+            "{lacking} not found: install it with this system's package manager"
+        ));
+    };
+    let packages = packages(missing, family);
+    if family == Family::Debian && machine.apt && (machine.root || machine.sudo) {
+        return Plan::Apt {
+            sudo: !machine.root,
+            packages,
+        };
+    }
+    let sudo = if machine.root { "" } else { "sudo " };
+    Plan::Tell(format!(
+        "{lacking} not found: run `{sudo}{} {}`",
+        family.command(),
+        packages.join(" ")
+    ))
+}
+
+fn packages(tools: &[Tool], family: Family) -> Vec<&'static str> {
+    tools.iter().map(|tool| tool.package(family)).collect()
+}
+
+fn names(tools: &[Tool]) -> String {
+    tools
+        .iter()
+        .map(|tool| tool.name())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn missing(tools: &[Tool]) -> Vec<Tool> {
+    tools
+        .iter()
+        .copied()
+        .filter(|tool| !tool.is_here())
+        .collect()
+}
+
+fn install(sudo: bool, packages: &[&str]) -> Result<()> {
+    let list = packages.join(" ");
+    ui::say(
+        "install",
+        format!("{list} (apt-get{})", if sudo { ", with sudo" } else { "" }),
+    );
+    let phase = ui::phase("install", &list);
+    let sh = Shell::new()?;
+    let apt = |args: &[&str]| {
+        let sudo: &[&str] = if sudo { &["sudo", "-n"] } else { &[] };
+        let [program, args @ ..] = &[
+            sudo,
+            &[
+                "env",
+                "DEBIAN_FRONTEND=noninteractive",
+                "apt-get",
+                "-qq",
+                "-o",
+                "DPkg::Lock::Timeout=300",
+            ],
+            args,
+        ]
+        .concat()[..] else {
+            unreachable!("there is at least `env`")
+        };
+        let output = sh
+            .cmd(program)
+            .args(args)
+            .quiet()
+            .ignore_status()
+            .output()?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr)
+                .trim()
+                .replace('\n', "; ");
+            bail!("`{program} {}` failed: {said}", args.join(" "));
+        }
+        Ok(())
+    };
+    let get = || apt(&[&["install", "--yes", "--no-install-recommends"], packages].concat());
+    let update = || apt(&["update"]);
+    if !has_lists(Path::new("/var/lib/apt/lists")) {
+        update()?;
+        get()?;
+    } else if get().is_err() {
+        // What the lists name may have been replaced since.
+        update()?;
+        get().with_context(|| format!("cannot install {list}"))?;
+    }
+    phase.done();
+    Ok(())
+}
+
+/// Whether `apt-get update` was ever run; images of containers have it undone.
+fn has_lists(lists: &Path) -> bool {
+    fs::read_dir(lists)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
+}
+
+fn find_in(path: &OsStr, name: &str) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    std::env::split_paths(path)
+        .map(|dir| dir.join(name))
+        .find(|file| {
+            fs::metadata(file)
+                .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+        })
+}
+
+const LIBRARY_DIRECTORIES: [&str; 4] = [
+    "/usr/lib/x86_64-linux-gnu",
+    "/lib/x86_64-linux-gnu",
+    "/usr/lib64",
+    "/usr/lib",
+];
+
+fn any_exists(paths: &[String]) -> bool {
+    paths.iter().any(|path| Path::new(path).exists())
+}
+
+/// The library, and the headers that belong to it.
+fn has_libclang() -> bool {
+    let llvm = directories("/usr/lib")
+        .into_iter()
+        .filter(|dir| file_name(dir).starts_with("llvm"));
+    let llvm: Vec<_> = llvm.map(|dir| dir.join("lib")).collect();
+    let chosen = std::env::var_os("LIBCLANG_PATH").map(PathBuf::from);
+    let libraries = LIBRARY_DIRECTORIES.map(PathBuf::from);
+    let has_library = |dir: &PathBuf| {
+        let is_libclang = |name: &str| {
+            (name.starts_with("libclang.so") || name.starts_with("libclang-"))
+                && !name.starts_with("libclang-cpp")
+        };
+        fs::read_dir(dir)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|file| is_libclang(&file.file_name().to_string_lossy()))
+    };
+    let has_headers = |dir: &PathBuf| {
+        directories(&dir.join("clang"))
+            .iter()
+            .any(|version| version.join("include/stddef.h").exists())
+    };
+    chosen
+        .iter()
+        .chain(&llvm)
+        .chain(&libraries)
+        .any(has_library)
+        && llvm.iter().chain(&libraries).any(has_headers)
+}
+
+fn directories(parent: impl AsRef<Path>) -> Vec<PathBuf> {
+    fs::read_dir(parent)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect()
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn machine(family: Option<Family>) -> Machine {
+        Machine {
+            family,
+            apt: family == Some(Family::Debian),
+            root: false,
+            sudo: false,
+        }
+    }
+
+    #[test]
+    fn we_install_only_where_we_may() {
+        let debian = machine(Some(Family::Debian));
+        let tools = [Tool::Make, Tool::Qemu];
+        let apt = |sudo| Plan::Apt {
+            sudo,
+            packages: vec!["make", "qemu-system-x86"],
+        };
+        assert_eq!(
+            plan(
+                &tools,
+                &Machine {
+                    root: true,
+                    ..debian
+                }
+            ),
+            apt(false)
+        );
+        assert_eq!(
+            plan(
+                &tools,
+                &Machine {
+                    sudo: true,
+                    ..debian
+                }
+            ),
+            apt(true)
+        );
+        for (machine, words) in [
+            (
+                debian,
+                "make, qemu-system-x86_64 not found: run `sudo apt-get install make qemu-system-x86`",
+            ),
+            (
+                Machine {
+                    root: true,
+                    apt: false,
+                    ..debian
+                },
+                "make, qemu-system-x86_64 not found: run `apt-get install make qemu-system-x86`",
+            ),
+            (
+                Machine {
+                    sudo: true,
+                    ..machine(Some(Family::Fedora))
+                },
+                "make, qemu-system-x86_64 not found: run `sudo dnf install make qemu-system-x86-core`",
+            ),
+            (
+                Machine {
+                    root: true,
+                    ..machine(Some(Family::Arch))
+                },
+                "make, qemu-system-x86_64 not found: run `pacman -S make qemu-system-x86`",
+            ),
+            (
+                Machine {
+                    root: true,
+                    ..machine(None)
+                },
+                "make, qemu-system-x86_64 not found: install it with this system's package manager",
+            ),
+        ] {
+            assert_eq!(
+                plan(&tools, &machine),
+                Plan::Tell(words.to_owned()),
+                "{machine:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_distribution_is_known_by_its_name_or_its_kin() {
+        for (text, family) in [
+            ("ID=debian\n", Some(Family::Debian)),
+            (
+                "NAME=x\nID=linuxmint\nID_LIKE=\"ubuntu debian\"\n",
+                Some(Family::Debian),
+            ),
+            (
+                "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n",
+                Some(Family::Fedora),
+            ),
+            ("ID=manjaro\nID_LIKE=arch\n", Some(Family::Arch)),
+            ("ID=nixos\n", None),
+            ("", None),
+        ] {
+            assert_eq!(Family::of(text), family, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_program_is_a_file_in_path_that_may_be_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let [first, second] = ["first", "second"].map(|name| dir.path().join(name));
+        fs::create_dir_all(first.join("tool")).unwrap();
+        fs::create_dir_all(&second).unwrap();
+        let path = std::env::join_paths([&first, &second]).unwrap();
+        fs::write(second.join("tool"), "").unwrap();
+        fs::set_permissions(second.join("tool"), fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(find_in(&path, "tool"), None);
+        fs::set_permissions(second.join("tool"), fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(find_in(&path, "tool"), Some(second.join("tool")));
+    }
+
+    #[test]
+    fn empty_lists_are_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("partial")).unwrap();
+        fs::write(dir.path().join("lock"), "").unwrap();
+        assert!(!has_lists(dir.path()));
+        fs::write(
+            dir.path()
+                .join("mirror_dists_bookworm_main_binary-amd64_Packages.lz4"),
+            "",
+        )
+        .unwrap();
+        assert!(has_lists(dir.path()));
+        assert!(!has_lists(&dir.path().join("absent")));
+    }
 }
