@@ -7,6 +7,7 @@ mod archive;
 mod build_module;
 mod cache;
 mod demo;
+mod gen_bindings;
 mod guest_packages;
 mod kernel;
 mod kernels;
@@ -36,6 +37,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Setup(setup::Args),
+    GenBindings(gen_bindings::Args),
     BuildModule(build_module::Args),
     Kernels(kernels::Args),
     VmRun(vm_run::Args),
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Setup(args) => setup::run(&args),
+        Command::GenBindings(args) => gen_bindings::run(&args),
         Command::BuildModule(args) => build_module::run(&args, cli.locked),
         Command::Kernels(args) => kernels::run(&args, cli.locked),
         Command::VmRun(args) => vm_run::run(&args, cli.locked),

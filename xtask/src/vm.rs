@@ -12,6 +12,5 @@ pub(crate) mod cpio;
 pub(crate) mod image;
 pub(crate) mod machine;
 pub(crate) mod place;
-pub(crate) mod provide;
 pub(crate) mod qemu;
 pub(crate) mod verdict;

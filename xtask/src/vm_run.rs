@@ -10,9 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use icmptap_guest::{Report, Stream, Task};
 
+use crate::guest_packages::ImageFile;
 use crate::terminal::Terminal;
 use crate::vm::artifacts::Wanted;
-use crate::vm::image::Item;
 use crate::vm::machine::{Errand, Guest, Options};
 use crate::vm::verdict::Verdict;
 
@@ -40,7 +40,7 @@ pub(crate) struct Args {
 
     /// Put a file into the guest, at / unless said otherwise
     #[arg(long, value_name = "SRC[:DST]", value_parser = copy)]
-    copy: Vec<Item>,
+    copy: Vec<ImageFile>,
 
     /// The command; without one, a shell
     #[arg(last = true, value_name = "CMD")]
@@ -104,7 +104,7 @@ fn write(out: &mut impl Write, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// `SRC` or `SRC:DST`.
-fn copy(text: &str) -> Result<Item> {
+fn copy(text: &str) -> Result<ImageFile> {
     let (source, path) = match text.rsplit_once(':') {
         Some((source, path)) => (PathBuf::from(source), path.to_owned()),
         None => {
@@ -125,10 +125,10 @@ fn copy(text: &str) -> Result<Item> {
     if path.trim_matches('/').is_empty() || path.split('/').any(|part| part == "..") {
         bail!("{path:?} is not a path in the guest");
     }
-    Ok(Item {
-        path,
+    Ok(ImageFile {
+        dst: path,
         mode: metadata.permissions().mode() & 0o777,
-        source: fs::canonicalize(&source)?,
+        src: fs::canonicalize(&source)?,
     })
 }
 
@@ -145,9 +145,9 @@ mod tests {
         let source = source.to_str().unwrap();
 
         let item = copy(source).unwrap();
-        assert_eq!((item.path.as_str(), item.mode), ("/tool", 0o750));
+        assert_eq!((item.dst.as_str(), item.mode), ("/tool", 0o750));
         let item = copy(&format!("{source}:/usr/bin/other")).unwrap();
-        assert_eq!(item.path, "/usr/bin/other");
+        assert_eq!(item.dst, "/usr/bin/other");
 
         for (text, part) in [
             ("/none/such".to_owned(), "cannot copy /none/such"),

@@ -1,3 +1,44 @@
 //! Watch the ICMP messages that a Linux kernel sees.
+//!
+//! This file is only the list: a module per command, one per output format.
 
-fn main() {}
+mod args;
+mod imp2;
+mod info;
+mod interfaces;
+mod json;
+mod listen;
+mod signals;
+mod text;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+/// Talk goes to stderr; that nobody listens there is no reason to stop.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($words)*)));
+    }};
+}
+pub(crate) use say;
+
+fn main() -> ExitCode {
+    let result = match args::Cli::parse().command {
+        args::Command::Listen(args) => listen::run(&args),
+        args::Command::Info(args) => info::run(&args),
+        args::Command::Imp2(args) => imp2::run(&args),
+    };
+    // What was written to stdout before an error stays in order with it.
+    let _ = io::stdout().flush();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say!("icmptap: {error:#}");
+            ExitCode::from(args::exit_code(&error))
+        }
+    }
+}

@@ -1,1 +1,14 @@
-//! Tests that run inside the guest, against the real module.
+//! What the guest's tests have in common: namespaces and wires between them,
+//! programs that run beside a test, packets made by hand, the module.
+//!
+//! All of it panics when something does not work, with what was tried: a test
+//! that cannot be set up has failed.
+
+pub mod imp2;
+pub mod listen;
+pub mod module;
+pub mod net;
+pub mod netlink;
+pub mod packet;
+pub mod process;
+mod sys;

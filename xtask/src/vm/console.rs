@@ -127,10 +127,10 @@ fn kernel_message(line: &str) -> Option<&str> {
     let mut rest = line;
     loop {
         let (_, after) = rest.split_once('[')?;
-        if let Some((stamp, message)) = after.split_once("] ")
+        if let Some((stamp, message)) = after.split_once(']')
             && is_time(stamp)
         {
-            return Some(without_caller(message).trim_end());
+            return Some(without_caller(message.trim_start()).trim_end());
         }
         rest = after;
     }

@@ -16,15 +16,7 @@ use sha2::{Digest, Sha256};
 use super::cpio::Tree;
 use super::place::Place;
 use crate::cache::Cache;
-
-/// A file of the host that is to be in the image.
-#[derive(Clone, Debug)]
-pub(crate) struct Item {
-    /// Where in the guest.
-    pub(crate) path: String,
-    pub(crate) mode: u32,
-    pub(crate) source: PathBuf,
-}
+use crate::guest_packages::ImageFile;
 
 const BUSYBOX: &str = "bin/busybox";
 
@@ -33,7 +25,7 @@ const GROUPS: &str = "root:x:0:\nnogroup:x:65534:\n";
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost ip6-localhost\n";
 
 /// The archive of tools, from the cache.
-pub(crate) fn base(cache: &Cache, tools: &[Item]) -> Result<PathBuf> {
+pub(crate) fn base(cache: &Cache, tools: &[ImageFile]) -> Result<PathBuf> {
     let mut tree = Tree::default();
     for directory in ["proc", "sys", "dev", "tmp", "run", "root", "var"] {
         tree.directory(directory);
@@ -48,7 +40,7 @@ pub(crate) fn base(cache: &Cache, tools: &[Item]) -> Result<PathBuf> {
 
     let busybox = tools
         .iter()
-        .find(|item| item.path.trim_start_matches('/') == BUSYBOX);
+        .find(|item| item.dst.trim_start_matches('/') == BUSYBOX);
     let inputs = tree.inputs()?;
     let hash: String = Sha256::digest(&inputs)[..16]
         .iter()
@@ -56,7 +48,7 @@ pub(crate) fn base(cache: &Cache, tools: &[Item]) -> Result<PathBuf> {
         .collect();
     cache.entry(&format!("image/{hash}.cpio"), |path| {
         if let Some(busybox) = busybox {
-            for applet in applets(&busybox.source)? {
+            for applet in applets(&busybox.src)? {
                 // A real tool is better than busybox's.
                 let real = |dir: &str| tree.contains(&format!("{dir}/{applet}"));
                 if !["bin", "sbin", "usr/bin", "usr/sbin"].into_iter().any(real) {
@@ -89,10 +81,10 @@ pub(crate) fn build(place: &Place, base: &Path, ours: &Tree) -> Result<PathBuf> 
 }
 
 /// Adds files of the host.
-pub(crate) fn add(tree: &mut Tree, items: &[Item]) -> Result<()> {
+pub(crate) fn add(tree: &mut Tree, items: &[ImageFile]) -> Result<()> {
     for item in items {
-        tree.copy(&item.path, item.mode, &item.source)
-            .with_context(|| format!("cannot put {} into the image", item.source.display()))?;
+        tree.copy(&item.dst, item.mode, &item.src)
+            .with_context(|| format!("cannot put {} into the image", item.src.display()))?;
     }
     Ok(())
 }
@@ -134,14 +126,14 @@ mod tests {
 
     use super::*;
 
-    fn busybox(dir: &Path) -> Item {
+    fn busybox(dir: &Path) -> ImageFile {
         let source = dir.join("busybox");
         fs::write(&source, "#!/bin/sh\nprintf 'busybox\\nls\\nping\\n'\n").unwrap();
         fs::set_permissions(&source, fs::Permissions::from_mode(0o755)).unwrap();
-        Item {
-            path: "/bin/busybox".into(),
+        ImageFile {
+            dst: "/bin/busybox".into(),
             mode: 0o755,
-            source,
+            src: source,
         }
     }
 
@@ -160,10 +152,10 @@ mod tests {
         let without = fs::read(base(&cache, &tools).unwrap()).unwrap();
         assert_eq!(count(&without, "bin/ls"), 1);
         assert_eq!(count(&without, "bin/ping"), 1);
-        tools.push(Item {
-            path: "usr/bin/ping".into(),
+        tools.push(ImageFile {
+            dst: "usr/bin/ping".into(),
             mode: 0o755,
-            source: ping,
+            src: ping,
         });
         let with = fs::read(base(&cache, &tools).unwrap()).unwrap();
         assert_eq!(count(&with, "bin/ls"), 1);
@@ -176,7 +168,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::at(dir.path().join("cache")).unwrap();
         let mut tools = [busybox(dir.path())];
-        tools[0].source = dir.path().join("gone");
+        tools[0].src = dir.path().join("gone");
         let error = format!("{:#}", base(&cache, &tools).unwrap_err());
         assert!(error.contains("gone"), "{error}");
     }

@@ -11,14 +11,15 @@ use icmptap_guest::{JOB, Job, MODULE, Report, TESTS, Task};
 use super::artifacts::{Binaries, Wanted};
 use super::boot::{self, End, Patience, boot, must_pass};
 use super::cpio::Tree;
-use super::image::Item;
 use super::place::Place;
-use super::provide::{self, Kernel};
 use super::qemu::{Accel, Console, Machine};
 use super::verdict::{Expected, Verdict};
 use super::{accel, artifacts, image};
 use crate::cache::Cache;
-use crate::ui;
+use crate::guest_packages::{ImageFile, ensure_image_files};
+use crate::kernel::{self, Kernel};
+use crate::setup::{self, Tool};
+use crate::{build_module, ui};
 
 /// The machine
 #[derive(Clone, Debug, clap::Args)]
@@ -63,7 +64,7 @@ pub(crate) struct Guest<'a> {
 /// What to do in it.
 pub(crate) struct Errand<'a> {
     pub(crate) task: Task,
-    pub(crate) copies: &'a [Item],
+    pub(crate) copies: &'a [ImageFile],
     /// Of an unhurried KVM guest, after its boot; slower ones get more.
     pub(crate) total: Option<Duration>,
     /// The same, for each report.
@@ -82,13 +83,14 @@ impl<'a> Guest<'a> {
         if options.icount && options.accel == accel::Wanted::Kvm {
             bail!("--icount counts emulated instructions: it cannot be had with --accel kvm");
         }
+        setup::need(&[Tool::Qemu])?;
         let cache = Cache::open()?;
-        let kernel = provide::kernel(&cache, kernel, locked)?;
+        let kernel = kernel::ensure(kernel, locked)?;
         let module = with_module
-            .then(|| provide::module(&cache, &kernel, locked))
+            .then(|| build_module::for_kernel(&kernel, false))
             .transpose()?;
         let binaries = artifacts::build(wanted)?;
-        let base = image::base(&cache, &provide::tools(&cache, locked)?)?;
+        let base = image::base(&cache, &ensure_image_files(locked)?)?;
         let place = Place::take(&kernel.name)?;
         let mut guest = Guest {
             options,
@@ -216,7 +218,7 @@ impl<'a> Guest<'a> {
             .collect()
     }
 
-    fn machine(&self, job: &Job, copies: &[Item], interactive: bool) -> Result<Machine> {
+    fn machine(&self, job: &Job, copies: &[ImageFile], interactive: bool) -> Result<Machine> {
         let image = image::build(&self.place, &self.base, &self.ours(job, copies)?)?;
         let log = self.place.file("console.log");
         let console = match (interactive, self.options.console) {
@@ -239,7 +241,7 @@ impl<'a> Guest<'a> {
     }
 
     /// Our part of the image.
-    fn ours(&self, job: &Job, copies: &[Item]) -> Result<Tree> {
+    fn ours(&self, job: &Job, copies: &[ImageFile]) -> Result<Tree> {
         let mut tree = Tree::default();
         tree.file(JOB, 0o644, serde_json::to_vec(job)?);
         let mut items = vec![item("/init", 0o755, &self.binaries.init)];
@@ -274,10 +276,10 @@ impl<'a> Guest<'a> {
     }
 }
 
-fn item(path: &str, mode: u32, source: &Path) -> Item {
-    Item {
-        path: path.to_owned(),
+fn item(path: &str, mode: u32, source: &Path) -> ImageFile {
+    ImageFile {
+        dst: path.to_owned(),
         mode,
-        source: source.to_owned(),
+        src: source.to_owned(),
     }
 }

@@ -1,0 +1,495 @@
+//! Events as lines for people.
+
+use std::{fmt, io, io::Write};
+
+use icmptap::{
+    Family, Hook, IfIndex,
+    event::{Checksum, EventRef},
+    icmp::{Body, Echo, Icmpv4, Quote, Transport, Type, code_word, protocol_word},
+};
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::interfaces::Names;
+
+/// Prints events as text.
+pub(crate) struct Text<N> {
+    names: N,
+    zone: TimeZone,
+    colour: bool,
+}
+
+const YELLOW: &str = "\x1b[33m";
+const PLAIN: &str = "\x1b[0m";
+
+impl<N: Names> Text<N> {
+    pub(crate) fn new(names: N, zone: TimeZone, colour: bool) -> Self {
+        Self {
+            names,
+            zone,
+            colour,
+        }
+    }
+
+    pub(crate) fn event(&mut self, out: &mut dyn Write, event: &EventRef<'_>) -> io::Result<()> {
+        let time = Timestamp::from_nanosecond(event.time_ns().into()).unwrap_or_default();
+        let time = time.to_zoned_datetime(self.zone.clone());
+        write!(
+            out,
+            "{} {} {} ",
+            time.strftime("%H:%M:%S%.6f"),
+            self.interfaces(event),
+            event.hook()
+        )?;
+        match (event.src(), event.dst()) {
+            (Some(src), Some(dst)) => write!(out, "{src} > {dst} ")?,
+            _ => write!(out, "? > ? ")?,
+        }
+        match (event.icmpv4(), event.icmp_type_and_code()) {
+            (Some(icmp), _) => {
+                let is_error = icmp.quote().is_some();
+                let (on, off) = if self.colour && is_error {
+                    (YELLOW, PLAIN)
+                } else {
+                    ("", "")
+                };
+                write!(out, "{on}{}{off}", Message(&icmp))?;
+            }
+            (None, Some((number, code))) => {
+                write!(out, "{} type {number} code {code}", protocol(event))?;
+            }
+            (None, None) => write!(out, "{}", protocol(event))?,
+        }
+        write!(out, " len {}", event.original_len())?;
+        if event.is_fragment() {
+            write!(
+                out,
+                " fragment offset {}",
+                event.fragment_offset().unwrap_or(0)
+            )?;
+        }
+        if event.is_truncated() {
+            write!(out, " truncated")?;
+        }
+        if event.is_malformed() {
+            write!(out, " malformed")?;
+        }
+        if event.checksum() == Checksum::Bad {
+            write!(out, " bad-checksum")?;
+        }
+        if let Some(vlan) = event.vlan() {
+            write!(out, " vlan {}", vlan.id())?;
+        }
+        writeln!(out)
+    }
+
+    /// The interface that matters at the hook; both where it is on its way
+    /// through.
+    fn interfaces(&mut self, event: &EventRef<'_>) -> String {
+        let (iif, oif) = match event.hook() {
+            Hook::Prerouting | Hook::Input => (event.iif(), None),
+            Hook::Output | Hook::Postrouting => (None, event.oif()),
+            _ => (event.iif(), event.oif()),
+        };
+        match (iif, oif) {
+            (Some(iif), Some(oif)) => format!("{}>{}", self.name(iif), self.name(oif)),
+            (Some(only), None) | (None, Some(only)) => self.name(only),
+            (None, None) => "-".to_owned(),
+        }
+    }
+
+    fn name(&mut self, index: IfIndex) -> String {
+        self.names
+            .name(index)
+            .unwrap_or_else(|| format!("if{index}"))
+    }
+}
+
+fn protocol(event: &EventRef<'_>) -> &'static str {
+    if event.family() == Family::Ipv6 {
+        "icmpv6"
+    } else {
+        "icmp"
+    }
+}
+
+struct Message<'a>(&'a Icmpv4);
+
+impl fmt::Display for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Icmpv4 {
+            icmp_type,
+            code,
+            body,
+        } = *self.0;
+        write!(f, "{icmp_type}")?;
+        match (icmp_type, code_word(icmp_type, code)) {
+            // The usual cases, where the type and what follows say it all.
+            (Type::REDIRECT, Some("host")) | (Type::PARAMETER_PROBLEM, Some("pointer")) => {}
+            (_, Some(word)) => write!(f, " {word}")?,
+            (_, None) if code != 0 => write!(f, " code {code}")?,
+            (_, None) => {}
+        }
+        match body {
+            Body::Echo(echo) => write!(f, "{}", Matched(&echo))?,
+            Body::Unreachable {
+                next_hop_mtu: Some(mtu),
+                ..
+            } => write!(f, " mtu {mtu}")?,
+            Body::Redirect { gateway, .. } => write!(f, " gateway {gateway}")?,
+            Body::ParameterProblem { pointer, .. } if code == 0 => write!(f, " pointer {pointer}")?,
+            Body::Timestamp { echo, times } => {
+                write!(f, "{}", Matched(&echo))?;
+                if let Some(times) = times
+                    && icmp_type == Type::TIMESTAMP_REPLY
+                {
+                    let (originate, receive) = (times.originate, times.receive);
+                    let transmit = times.transmit;
+                    write!(
+                        f,
+                        " originate {originate} receive {receive} transmit {transmit}"
+                    )?;
+                }
+            }
+            _ => {}
+        }
+        match self.0.quote() {
+            Some(quote) => write!(f, " for {}", Quoted(quote)),
+            None => Ok(()),
+        }
+    }
+}
+
+struct Matched<'a>(&'a Echo);
+
+impl fmt::Display for Matched<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " id {} seq {}", self.0.id, self.0.seq)
+    }
+}
+
+struct Quoted<'a>(&'a Quote);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Quote {
+            src,
+            dst,
+            protocol,
+            fragment_offset,
+            transport,
+            ..
+        } = *self.0;
+        match transport {
+            Transport::Ports {
+                src: sport,
+                dst: dport,
+            } => {
+                write!(f, "{src}:{sport} > {dst}:{dport}")?;
+            }
+            _ => write!(f, "{src} > {dst}")?,
+        }
+        match protocol_word(protocol) {
+            Some(word) => write!(f, " {word}")?,
+            None => write!(f, " protocol {protocol}")?,
+        }
+        if let Transport::Icmp {
+            icmp_type, echo, ..
+        } = transport
+        {
+            write!(f, " {icmp_type}")?;
+            if let Some(echo) = echo {
+                write!(f, "{}", Matched(&echo))?;
+            }
+        }
+        if fragment_offset != 0 {
+            write!(f, " fragment offset {fragment_offset}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use icmptap::event::Batch;
+    use icmptap_proto::{
+        nlmsg,
+        testing::{self, Record, icmpv4, ipv4},
+    };
+
+    use super::*;
+
+    /// Interface 2 is eth0, 3 is eth1, others have no name.
+    pub(crate) struct Fixed;
+
+    impl Names for Fixed {
+        fn name(&mut self, index: IfIndex) -> Option<String> {
+            match index.0 {
+                2 => Some("eth0".to_owned()),
+                3 => Some("eth1".to_owned()),
+                _ => None,
+            }
+        }
+    }
+
+    pub(crate) fn with_event<R>(record: Record, f: impl FnOnce(&EventRef<'_>) -> R) -> R {
+        let bytes = testing::events(1, 41, 0, &[record]);
+        let message = nlmsg::messages(&bytes).next().unwrap().unwrap();
+        let batch = Batch::decode(&message.generic().unwrap()).unwrap();
+        let event = batch.events().next().unwrap().unwrap();
+        f(&event)
+    }
+
+    pub(crate) fn udp() -> Vec<u8> {
+        ipv4(
+            [10, 0, 0, 1],
+            [10, 0, 0, 2],
+            17,
+            &[0x13, 0x88, 0x82, 0x9a, 0, 8, 0, 0],
+        )
+    }
+
+    /// Type, code, second word, data; the line's end.
+    type Row<'a> = (u8, u8, [u8; 4], &'a [u8], String);
+
+    fn line_of(record: Record, colour: bool) -> String {
+        let mut out = Vec::new();
+        let mut text = Text::new(Fixed, TimeZone::UTC, colour);
+        with_event(record, |event| text.event(&mut out, event)).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_kind_of_message() {
+        let quoted_ping = ipv4([10, 0, 0, 1], [10, 0, 0, 2], 1, &[8, 0, 0, 0, 0, 7, 0, 9]);
+        let mut later = udp();
+        later[6..8].copy_from_slice(&[0, 185]);
+        let times = [0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3];
+        let esp = ipv4([10, 0, 0, 1], [10, 0, 0, 2], 99, &[0; 8]);
+        let flow = "10.0.0.1:5000 > 10.0.0.2:33434 udp";
+        let table: &[Row<'_>] = &[
+            (
+                8,
+                0,
+                [0, 7, 0, 1],
+                &[0; 56],
+                "echo-request id 7 seq 1 len 84".into(),
+            ),
+            (
+                0,
+                0,
+                [0, 7, 0, 1],
+                &[0; 56],
+                "echo-reply id 7 seq 1 len 84".into(),
+            ),
+            (
+                3,
+                3,
+                [0; 4],
+                &udp(),
+                format!("destination-unreachable port-unreachable for {flow} len 56"),
+            ),
+            (
+                3,
+                4,
+                [0, 0, 5, 20],
+                &udp(),
+                format!("destination-unreachable fragmentation-needed mtu 1300 for {flow} len 56"),
+            ),
+            (
+                3,
+                4,
+                [0; 4],
+                &udp(),
+                format!("destination-unreachable fragmentation-needed for {flow} len 56"),
+            ),
+            (
+                3,
+                13,
+                [0; 4],
+                &[],
+                "destination-unreachable admin-prohibited len 28".into(),
+            ),
+            (
+                3,
+                99,
+                [0; 4],
+                &[],
+                "destination-unreachable code 99 len 28".into(),
+            ),
+            (
+                4,
+                0,
+                [0; 4],
+                &udp(),
+                format!("source-quench for {flow} len 56"),
+            ),
+            (
+                5,
+                1,
+                [10, 0, 0, 254],
+                &udp(),
+                format!("redirect gateway 10.0.0.254 for {flow} len 56"),
+            ),
+            (
+                5,
+                0,
+                [10, 0, 0, 254],
+                &udp(),
+                format!("redirect network gateway 10.0.0.254 for {flow} len 56"),
+            ),
+            (
+                11,
+                0,
+                [0; 4],
+                &udp(),
+                format!("time-exceeded ttl for {flow} len 56"),
+            ),
+            (
+                11,
+                1,
+                [0; 4],
+                &later,
+                "time-exceeded reassembly for 10.0.0.1 > 10.0.0.2 udp fragment offset 1480 len 56"
+                    .into(),
+            ),
+            (
+                11,
+                0,
+                [0; 4],
+                &quoted_ping,
+                "time-exceeded ttl for 10.0.0.1 > 10.0.0.2 icmp echo-request id 7 seq 9 len 56"
+                    .into(),
+            ),
+            (
+                11,
+                0,
+                [0; 4],
+                &esp,
+                "time-exceeded ttl for 10.0.0.1 > 10.0.0.2 protocol 99 len 56".into(),
+            ),
+            (
+                12,
+                0,
+                [21, 0, 0, 0],
+                &udp(),
+                format!("parameter-problem pointer 21 for {flow} len 56"),
+            ),
+            (
+                12,
+                1,
+                [0; 4],
+                &udp(),
+                format!("parameter-problem missing-option for {flow} len 56"),
+            ),
+            (
+                13,
+                0,
+                [0, 7, 0, 1],
+                &times,
+                "timestamp-request id 7 seq 1 len 40".into(),
+            ),
+            (
+                14,
+                0,
+                [0, 7, 0, 1],
+                &times,
+                "timestamp-reply id 7 seq 1 originate 1 receive 2 transmit 3 len 40".into(),
+            ),
+            (10, 0, [0; 4], &[], "router-solicitation len 28".into()),
+            (77, 5, [0; 4], &[], "type-77 code 5 len 28".into()),
+        ];
+        for (icmp_type, code, rest, data, expected) in table {
+            let record = Record::of_ipv4(icmpv4(*icmp_type, *code, *rest, data));
+            let expected =
+                format!("12:00:01.123456 eth0 prerouting 10.0.0.1 > 10.0.0.2 {expected}\n");
+            assert_eq!(line_of(record, false), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_special_comes_last() {
+        let ping = || Record::of_ipv4(icmpv4(8, 0, [0, 7, 0, 1], &[0; 56]));
+        let start = "12:00:01.123456 eth0 prerouting 10.0.0.1 > 10.0.0.2 ";
+        let echo = "echo-request id 7 seq 1 len";
+        let line = |record| line_of(record, false);
+
+        assert_eq!(
+            line(Record {
+                flags: 16,
+                vlan_tci: 7,
+                ..ping()
+            }),
+            format!("{start}{echo} 84 vlan 7\n")
+        );
+        assert_eq!(
+            line(Record { flags: 2, ..ping() }),
+            format!("{start}{echo} 84 fragment offset 0\n")
+        );
+        let mut bad = ping();
+        bad.packet[40] ^= 1;
+        assert_eq!(line(bad), format!("{start}{echo} 84 bad-checksum\n"));
+        let mut cut = Record {
+            flags: 1,
+            origlen: Some(1500),
+            ..ping()
+        };
+        cut.packet.truncate(28);
+        assert_eq!(line(cut), format!("{start}{echo} 1500 truncated\n"));
+        let mut later = Record {
+            flags: 2 | 4,
+            ..ping()
+        };
+        later.packet[6..8].copy_from_slice(&[0, 185]);
+        assert_eq!(
+            line(later),
+            format!("{start}icmp len 84 fragment offset 1480\n")
+        );
+        let mut short = Record {
+            flags: 4 | 8,
+            ..ping()
+        };
+        short.packet.truncate(22);
+        assert_eq!(line(short), format!("{start}icmp len 22 malformed\n"));
+        let empty = Record {
+            flags: 1,
+            origlen: Some(84),
+            packet: vec![],
+            ..ping()
+        };
+        assert_eq!(
+            line(empty),
+            "12:00:01.123456 eth0 prerouting ? > ? echo-request len 84 truncated\n"
+        );
+    }
+
+    #[test]
+    fn the_interface_that_matters() {
+        let start = |hook, iif, oif| {
+            let ping = icmpv4(8, 0, [0, 7, 0, 1], &[]);
+            let line = line_of(
+                Record {
+                    hook,
+                    iif,
+                    oif,
+                    ..Record::of_ipv4(ping)
+                },
+                false,
+            );
+            line.split(' ').nth(1).unwrap().to_owned()
+        };
+        assert_eq!(start(0, 2, 0), "eth0");
+        assert_eq!(start(2, 2, 3), "eth0>eth1");
+        assert_eq!(start(4, 2, 3), "eth1");
+        assert_eq!(start(3, 0, 7), "if7");
+        assert_eq!(start(0, 0, 0), "-");
+    }
+
+    #[test]
+    fn errors_are_yellow_where_colour_is_wanted() {
+        let record = || Record::of_ipv4(icmpv4(11, 0, [0; 4], &udp()));
+        assert!(line_of(record(), true).contains("\x1b[33mtime-exceeded"));
+        assert!(!line_of(record(), false).contains('\x1b'));
+        let ping = Record::of_ipv4(icmpv4(8, 0, [0, 7, 0, 1], &[]));
+        assert!(!line_of(ping, true).contains('\x1b'));
+    }
+}

@@ -1,0 +1,506 @@
+//! Batches and their events.
+//!
+//! Layouts: `struct icmptap_batch` and `struct icmptap_record` in
+//! `kernel/uapi/linux/icmptap.h`.
+
+use std::{
+    mem::{offset_of, size_of},
+    net::IpAddr,
+    ops::Range,
+    time::{Duration, SystemTime},
+};
+
+use icmptap_sys as sys;
+
+use crate::{
+    Cpu, Family, Hook, IfIndex, Netns,
+    icmp::{Icmpv4, checksum_is_good},
+    ip,
+    nlmsg::{DecodeError, Generic, need, u16_at, u32_at, u64_at},
+};
+
+/// Whether a message of the family is a batch.
+pub fn is_batch(message: &Generic<'_>) -> bool {
+    u32::from(message.command) == sys::ICMPTAP_CMD_EVENTS
+}
+
+/// One `EVENTS` message: a run of events of one stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Batch<'a> {
+    /// The stream.
+    pub cpu: Cpu,
+    /// How many events.
+    pub count: u32,
+    /// Sequence number of the first event; the others follow on.
+    pub seq: u64,
+    /// Events lost on this stream before this batch, since the subscription
+    /// began.
+    pub lost: u64,
+    records: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Batch<'a> {
+    /// Decodes the batch's header; the events are decoded as they are taken.
+    ///
+    /// # Errors
+    /// If the header is shorter than this version knows, or the message ends in
+    /// it.
+    pub fn decode(message: &Generic<'a>) -> Result<Self, DecodeError> {
+        let (bytes, at) = (message.body, message.at);
+        let known = size_of::<sys::icmptap_batch>();
+        need("a batch header", bytes, at, known)?;
+        let hdrlen = usize::from(u16_at(bytes, offset_of!(sys::icmptap_batch, hdrlen)));
+        header_length("a batch's hdrlen", hdrlen, known, at)?;
+        need("a batch header", bytes, at, hdrlen)?;
+        Ok(Self {
+            cpu: Cpu(u32_at(bytes, offset_of!(sys::icmptap_batch, cpu))),
+            count: u32_at(bytes, offset_of!(sys::icmptap_batch, count)),
+            seq: u64_at(bytes, offset_of!(sys::icmptap_batch, seq)),
+            lost: u64_at(bytes, offset_of!(sys::icmptap_batch, lost)),
+            records: &bytes[hdrlen..],
+            at: at + hdrlen,
+        })
+    }
+
+    /// The events, in order. After an error it ends: where the next one would
+    /// start is not known.
+    pub fn events(&self) -> Events<'a> {
+        Events {
+            records: self.records,
+            start: self.at,
+            cursor: self.cursor(),
+        }
+    }
+
+    /// A place in this batch, to come back to without keeping it borrowed.
+    pub fn cursor(&self) -> Cursor {
+        Cursor {
+            at: self.at,
+            end: self.at + self.records.len(),
+            left: self.count,
+            cpu: self.cpu,
+            seq: self.seq,
+        }
+    }
+}
+
+/// See [`Batch::events`].
+#[derive(Debug, Clone)]
+pub struct Events<'a> {
+    records: &'a [u8],
+    start: usize,
+    cursor: Cursor,
+}
+
+impl<'a> Iterator for Events<'a> {
+    type Item = Result<EventRef<'a>, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let step = self
+            .cursor
+            .step(&self.records[self.cursor.at - self.start..]);
+        step.map(|step| {
+            step.map(|(header, packet)| {
+                let packet = packet.start - self.start..packet.end - self.start;
+                EventRef {
+                    header,
+                    packet: &self.records[packet],
+                }
+            })
+        })
+    }
+}
+
+/// A place in a batch: see [`Batch::cursor`].
+#[derive(Debug, Clone, Copy)]
+pub struct Cursor {
+    at: usize,
+    end: usize,
+    left: u32,
+    cpu: Cpu,
+    seq: u64,
+}
+
+impl Cursor {
+    /// The next event in the datagram that holds the batch: its header, and
+    /// where its packet lies. `None` after the last, and after an error.
+    pub fn next_in(
+        &mut self,
+        datagram: &[u8],
+    ) -> Option<Result<(Header, Range<usize>), DecodeError>> {
+        let end = self.end.min(datagram.len());
+        self.step(&datagram[self.at.min(end)..end])
+    }
+
+    /// `rest`: from the next record to the end of the message.
+    fn step(&mut self, rest: &[u8]) -> Option<Result<(Header, Range<usize>), DecodeError>> {
+        if self.left == 0 && rest.is_empty() {
+            return None;
+        }
+        let at = self.at;
+        if self.left == 0 {
+            self.at = self.end;
+            return Some(Err(DecodeError::Value {
+                what: "the batch's count",
+                at,
+                value: 0,
+                expected: "and bytes follow the last record",
+            }));
+        }
+        match Header::decode(rest, at, self.cpu, self.seq) {
+            Ok((header, packet, len)) => {
+                self.at += len;
+                self.left -= 1;
+                self.seq = self.seq.wrapping_add(1);
+                Some(Ok((header, packet)))
+            }
+            Err(error) => {
+                self.left = 0;
+                self.at = self.end;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+/// Everything about an event but its packet's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    cpu: Cpu,
+    seq: u64,
+    flags: u16,
+    time_ns: u64,
+    origlen: u32,
+    netns: u32,
+    iif: u32,
+    oif: u32,
+    mark: u32,
+    vlan_tci: u16,
+    icmp_offset: u16,
+    family: u8,
+    hook: u8,
+    icmp_type: u8,
+    icmp_code: u8,
+}
+
+impl Header {
+    /// Gives the header, where the packet lies, and the record's length.
+    fn decode(
+        bytes: &[u8],
+        at: usize,
+        cpu: Cpu,
+        seq: u64,
+    ) -> Result<(Self, Range<usize>, usize), DecodeError> {
+        let known = size_of::<sys::icmptap_record>();
+        need("a record's header", bytes, at, known)?;
+        let len = u32_at(bytes, offset_of!(sys::icmptap_record, len)) as usize;
+        need("a record", bytes, at, len)?;
+        let hdrlen = usize::from(u16_at(bytes, offset_of!(sys::icmptap_record, hdrlen)));
+        header_length("a record's hdrlen", hdrlen, known, at)?;
+        let caplen = u32_at(bytes, offset_of!(sys::icmptap_record, caplen)) as usize;
+        let wrong = |what, value: usize, expected| {
+            Err(DecodeError::Value {
+                what,
+                at,
+                value: value as u64,
+                expected,
+            })
+        };
+        if hdrlen.saturating_add(caplen) > len {
+            return wrong("a record's caplen", caplen, "more than the record holds");
+        }
+        if !len.is_multiple_of(8) {
+            return wrong("a record's len", len, "not a multiple of 8");
+        }
+        let header = Self {
+            cpu,
+            seq,
+            flags: u16_at(bytes, offset_of!(sys::icmptap_record, flags)),
+            time_ns: u64_at(bytes, offset_of!(sys::icmptap_record, time_ns)),
+            origlen: u32_at(bytes, offset_of!(sys::icmptap_record, origlen)),
+            netns: u32_at(bytes, offset_of!(sys::icmptap_record, netns)),
+            iif: u32_at(bytes, offset_of!(sys::icmptap_record, iif)),
+            oif: u32_at(bytes, offset_of!(sys::icmptap_record, oif)),
+            mark: u32_at(bytes, offset_of!(sys::icmptap_record, mark)),
+            vlan_tci: u16_at(bytes, offset_of!(sys::icmptap_record, vlan_tci)),
+            icmp_offset: u16_at(bytes, offset_of!(sys::icmptap_record, icmp_offset)),
+            family: bytes[offset_of!(sys::icmptap_record, family)],
+            hook: bytes[offset_of!(sys::icmptap_record, hook)],
+            icmp_type: bytes[offset_of!(sys::icmptap_record, icmp_type)],
+            icmp_code: bytes[offset_of!(sys::icmptap_record, icmp_code)],
+        };
+        Ok((header, at + hdrlen..at + hdrlen + caplen, len))
+    }
+}
+
+fn header_length(
+    what: &'static str,
+    found: usize,
+    known: usize,
+    at: usize,
+) -> Result<(), DecodeError> {
+    if found < known {
+        return Err(DecodeError::Value {
+            what,
+            at,
+            value: found as u64,
+            expected: "less than this version of the format needs",
+        });
+    }
+    Ok(())
+}
+
+/// One packet that the kernel saw, borrowed from the receive buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventRef<'a> {
+    header: Header,
+    packet: &'a [u8],
+}
+
+/// One packet that the kernel saw, for keeps. [`Event::as_ref`] gives what it
+/// tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    header: Header,
+    packet: Box<[u8]>,
+}
+
+impl Event {
+    /// The event in its borrowed form, which has all the questions.
+    pub fn as_ref(&self) -> EventRef<'_> {
+        EventRef {
+            header: self.header,
+            packet: &self.packet,
+        }
+    }
+}
+
+impl<'a> EventRef<'a> {
+    /// Puts together what [`Cursor::next_in`] gave.
+    pub fn new(header: Header, packet: &'a [u8]) -> Self {
+        Self { header, packet }
+    }
+
+    /// Copies the packet, so that the event can be kept.
+    pub fn to_owned(&self) -> Event {
+        Event {
+            header: self.header,
+            packet: self.packet.into(),
+        }
+    }
+
+    /// The CPU that saw it.
+    pub fn cpu(&self) -> Cpu {
+        self.header.cpu
+    }
+
+    /// Its sequence number in the stream of its CPU.
+    pub fn seq(&self) -> u64 {
+        self.header.seq
+    }
+
+    /// When the hook saw it.
+    pub fn time(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_nanos(self.header.time_ns)
+    }
+
+    /// When the hook saw it: nanoseconds since 1970 (`CLOCK_REALTIME`).
+    pub fn time_ns(&self) -> u64 {
+        self.header.time_ns
+    }
+
+    /// The network namespace.
+    pub fn netns(&self) -> Netns {
+        Netns(self.header.netns)
+    }
+
+    /// The interface it came in by, where the hook knows it.
+    pub fn iif(&self) -> Option<IfIndex> {
+        (self.header.iif != 0).then_some(IfIndex(self.header.iif))
+    }
+
+    /// The interface it leaves by, where the hook knows it.
+    pub fn oif(&self) -> Option<IfIndex> {
+        (self.header.oif != 0).then_some(IfIndex(self.header.oif))
+    }
+
+    /// The packet's mark (`skb->mark`); 0 if none was set.
+    pub fn mark(&self) -> u32 {
+        self.header.mark
+    }
+
+    /// The VLAN tag, if it had one.
+    pub fn vlan(&self) -> Option<Vlan> {
+        self.flag(sys::ICMPTAP_F_VLAN).then_some(Vlan {
+            tci: self.header.vlan_tci,
+            provider: self.flag(sys::ICMPTAP_F_VLAN_AD),
+        })
+    }
+
+    /// The protocol family.
+    pub fn family(&self) -> Family {
+        Family::from_number(self.header.family)
+    }
+
+    /// The hook that saw it.
+    pub fn hook(&self) -> Hook {
+        Hook::from_number(self.header.hook)
+    }
+
+    /// The packet from its network header on, cut at the snaplen.
+    pub fn packet(&self) -> &'a [u8] {
+        self.packet
+    }
+
+    /// Bytes the packet had, from its network header on.
+    pub fn original_len(&self) -> u32 {
+        self.header.origlen
+    }
+
+    /// Fewer bytes are here than the packet had.
+    pub fn is_truncated(&self) -> bool {
+        self.flag(sys::ICMPTAP_F_TRUNCATED)
+    }
+
+    /// It is a part of a fragmented packet: the first one has the ICMP header,
+    /// the later ones do not.
+    pub fn is_fragment(&self) -> bool {
+        self.flag(sys::ICMPTAP_F_FRAGMENT)
+    }
+
+    /// The packet itself, not only what was kept of it, ends before its ICMP
+    /// header does.
+    pub fn is_malformed(&self) -> bool {
+        self.flag(sys::ICMPTAP_F_MALFORMED)
+    }
+
+    /// ICMP type and code, as numbers. `None` in a later fragment, and where
+    /// the packet ends before them.
+    pub fn icmp_type_and_code(&self) -> Option<(u8, u8)> {
+        (!self.flag(sys::ICMPTAP_F_NO_ICMP))
+            .then_some((self.header.icmp_type, self.header.icmp_code))
+    }
+
+    /// The ICMP message: from its header to the end of what was kept. Empty if
+    /// the snaplen did not reach it. `None` where there is no ICMP header.
+    pub fn icmp_bytes(&self) -> Option<&'a [u8]> {
+        self.icmp_type_and_code()?;
+        Some(
+            self.packet
+                .get(usize::from(self.header.icmp_offset)..)
+                .unwrap_or_default(),
+        )
+    }
+
+    /// What the ICMP message says. `None` for another family than IPv4, and
+    /// where there is no ICMP header.
+    pub fn icmpv4(&self) -> Option<Icmpv4> {
+        let (icmp_type, code) = self.icmp_type_and_code()?;
+        if self.family() != Family::Ipv4 {
+            return None;
+        }
+        Some(Icmpv4::decode(icmp_type, code, self.icmp_bytes()?))
+    }
+
+    /// Who sent it, if the snaplen left that.
+    pub fn src(&self) -> Option<IpAddr> {
+        ip::addresses(self.packet).map(|(src, _)| src)
+    }
+
+    /// To whom, if the snaplen left that.
+    pub fn dst(&self) -> Option<IpAddr> {
+        ip::addresses(self.packet).map(|(_, dst)| dst)
+    }
+
+    /// Where in the whole packet's payload this fragment starts, in bytes; 0
+    /// for a packet that is not fragmented and for a first fragment.
+    pub fn fragment_offset(&self) -> Option<u16> {
+        ip::Ipv4::decode(self.packet).map(|header| header.fragment_offset)
+    }
+
+    /// What the kernel knew of the ICMP checksum when it saw the packet.
+    pub fn checksum_state(&self) -> ChecksumState {
+        let state = u32::from(self.header.flags) & sys::ICMPTAP_CSUM_MASK;
+        match state >> sys::ICMPTAP_CSUM_SHIFT {
+            sys::ICMPTAP_CSUM_UNNECESSARY => ChecksumState::Unnecessary,
+            sys::ICMPTAP_CSUM_COMPLETE => ChecksumState::Complete,
+            sys::ICMPTAP_CSUM_PARTIAL => ChecksumState::Partial,
+            _ => ChecksumState::None,
+        }
+    }
+
+    /// The ICMP checksum, computed from the bytes (RFC 792). Unknown if bytes
+    /// are missing, for a fragment, for one that the device was yet to fill in,
+    /// and for another family than IPv4.
+    pub fn checksum(&self) -> Checksum {
+        if self.family() != Family::Ipv4
+            || self.is_fragment()
+            || self.is_malformed()
+            || self.checksum_state() == ChecksumState::Partial
+        {
+            return Checksum::Unknown;
+        }
+        let (Some(header), Some(icmp)) = (ip::Ipv4::decode(self.packet), self.icmp_bytes()) else {
+            return Checksum::Unknown;
+        };
+        let len = usize::from(header.total_len)
+            .checked_sub(self.header.icmp_offset.into())
+            .filter(|len| *len >= 4);
+        match len.and_then(|len| icmp.get(..len)) {
+            None => Checksum::Unknown,
+            Some(message) if checksum_is_good(message) => Checksum::Good,
+            Some(_) => Checksum::Bad,
+        }
+    }
+
+    fn flag(&self, bit: u32) -> bool {
+        u32::from(self.header.flags) & bit != 0
+    }
+}
+
+/// A VLAN tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vlan {
+    /// Priority, drop eligibility and VLAN id, as in the tag.
+    pub tci: u16,
+    /// It is a provider's tag (802.1ad), not a customer's (802.1Q).
+    pub provider: bool,
+}
+
+impl Vlan {
+    /// The VLAN's number, 0 to 4,095.
+    pub fn id(self) -> u16 {
+        self.tci & 0x0fff
+    }
+
+    /// The priority, 0 to 7.
+    pub fn priority(self) -> u8 {
+        (self.tci >> 13) as u8
+    }
+}
+
+/// What the kernel knew of a checksum (`skb->ip_summed`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChecksumState {
+    /// Nothing.
+    None,
+    /// The device or the sender vouches for it.
+    Unnecessary,
+    /// The device has summed, nobody has compared.
+    Complete,
+    /// It is not in the packet yet: the device will fill it in.
+    Partial,
+}
+
+/// What the bytes say of a checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checksum {
+    /// It fits the bytes.
+    Good,
+    /// It does not.
+    Bad,
+    /// The bytes do not tell.
+    Unknown,
+}

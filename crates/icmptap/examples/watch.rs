@@ -1,0 +1,14 @@
+//! Prints who sends ICMP to whom, until interrupted.
+
+use icmptap::{Item, Subscription};
+
+fn main() -> Result<(), icmptap::Error> {
+    let mut subscription = Subscription::builder().subscribe()?;
+    while let Some(item) = subscription.recv()? {
+        match item {
+            Item::Event(event) => println!("{:?} > {:?}", event.src(), event.dst()),
+            Item::Lost(lost) => println!("-- lost {} on cpu {} --", lost.count, lost.cpu),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,441 @@
+//! A subscription without its socket: which message is what, and what that
+//! means. Bytes in, steps out; tested with bytes.
+
+use std::{collections::VecDeque, ops::Range};
+
+use icmptap_proto::{
+    DecodeError, FamilyId,
+    event::{Batch, Cursor, Header, is_batch},
+    nlmsg::{self, Generic, Message},
+    reply::{Counters, Refusal, Status},
+    request,
+    sequence::{Lost, SequenceError, Tracker},
+};
+use rustix::io::Errno;
+
+use crate::{Error, Operation, socket::Datagram};
+
+/// How often UNSUBSCRIBE is sent. The first answer may find the receive buffer
+/// full; the buffer is then drained, and nothing fills it again.
+const TRIES: u32 = 3;
+
+/// The answer to a request.
+#[derive(Debug)]
+pub(crate) enum Answer<T> {
+    Ack,
+    Reply(T),
+    Refused(Refusal),
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// An event, whose packet lies there in [`Core::lend`].
+    Event(Header, Range<usize>),
+    Lost(Lost),
+    /// Everything that was received has been handed out.
+    Hungry,
+    /// The subscription has ended, and nothing is left.
+    Ended,
+}
+
+/// What to do when the socket has nothing.
+#[derive(Debug)]
+pub(crate) enum Empty {
+    Wait,
+    /// The answer to UNSUBSCRIBE was lost: ask again.
+    Send(Vec<u8>),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    Running,
+    Ending { seq: u32, tries: u32 },
+    Ended(Counters),
+}
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    family: FamilyId,
+    last_seq: u32,
+    phase: Phase,
+    /// What is being handed out, and how far that has come.
+    current: Datagram,
+    next_message: usize,
+    cursor: Option<Cursor>,
+    /// Batches that came while an answer was waited for.
+    stash: VecDeque<Vec<u8>>,
+    tracker: Tracker,
+    tally: Tally,
+}
+
+/// What was seen on this side.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) received: u64,
+    pub(crate) lost_in_gaps: u64,
+    pub(crate) disagreements: u64,
+}
+
+impl Core {
+    pub(crate) fn new(room: usize) -> Self {
+        Self {
+            family: FamilyId(0),
+            last_seq: 0,
+            phase: Phase::Running,
+            current: Datagram::with_room(room),
+            next_message: 0,
+            cursor: None,
+            stash: VecDeque::new(),
+            tracker: Tracker::default(),
+            tally: Tally::default(),
+        }
+    }
+
+    pub(crate) fn set_family(&mut self, family: FamilyId) {
+        self.family = family;
+    }
+
+    pub(crate) fn family(&self) -> FamilyId {
+        self.family
+    }
+
+    /// The number of a new request.
+    pub(crate) fn next_seq(&mut self) -> u32 {
+        // 0 is what events carry.
+        self.last_seq = self.last_seq.checked_add(1).unwrap_or(1);
+        self.last_seq
+    }
+
+    /// Looks for the answer to request `seq`; puts events aside, in order.
+    pub(crate) fn sort<T>(
+        &mut self,
+        datagram: &[u8],
+        seq: u32,
+        decode: fn(&Generic<'_>) -> Result<T, DecodeError>,
+    ) -> Result<Option<Answer<T>>, Error> {
+        let mut answer = None;
+        let mut messages = nlmsg::messages(datagram);
+        let mut start = 0;
+        while let Some(message) = messages.next() {
+            let message = message?;
+            let end = messages.offset();
+            if self.is_events(&message)? {
+                self.stash.push_back(datagram[start..end].to_owned());
+            } else if message.seq == seq {
+                answer = Some(if message.kind == nlmsg::ERROR {
+                    match Status::decode(&message)? {
+                        Status::Ack => Answer::Ack,
+                        Status::Refused(refusal) => Answer::Refused(refusal),
+                    }
+                } else {
+                    Answer::Reply(decode(&message.generic()?)?)
+                });
+            }
+            start = end;
+        }
+        Ok(answer)
+    }
+
+    fn is_events(&self, message: &Message<'_>) -> Result<bool, DecodeError> {
+        Ok(message.kind == self.family.0 && is_batch(&message.generic()?))
+    }
+
+    /// Begins the end: gives the UNSUBSCRIBE to send, once.
+    pub(crate) fn stop(&mut self) -> Option<Vec<u8>> {
+        if !matches!(self.phase, Phase::Running) {
+            return None;
+        }
+        Some(self.unsubscribe(1))
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Running)
+    }
+
+    fn unsubscribe(&mut self, tries: u32) -> Vec<u8> {
+        let seq = self.next_seq();
+        self.phase = Phase::Ending { seq, tries };
+        request::unsubscribe(self.family, seq)
+    }
+
+    /// The socket has nothing. The kernel answers before `send` returns, so an
+    /// answer that is not there was lost.
+    pub(crate) fn on_empty(&mut self) -> Result<Empty, Error> {
+        match self.phase {
+            Phase::Ending { tries, .. } if tries < TRIES => {
+                Ok(Empty::Send(self.unsubscribe(tries + 1)))
+            }
+            Phase::Ending { .. } => Err(Error::NoReply {
+                operation: Operation::Unsubscribe,
+            }),
+            Phase::Running | Phase::Ended(_) => Ok(Empty::Wait),
+        }
+    }
+
+    /// Where to receive the next datagram, after [`Step::Hungry`].
+    pub(crate) fn buffer(&mut self) -> &mut Datagram {
+        self.next_message = 0;
+        self.cursor = None;
+        &mut self.current
+    }
+
+    /// What comes next. After an error it goes on behind what was damaged.
+    pub(crate) fn advance(&mut self) -> Result<Step, Error> {
+        loop {
+            if let Some(cursor) = &mut self.cursor {
+                if let Some(step) = cursor.next_in(self.current.bytes()) {
+                    let (header, packet) = step?;
+                    self.tally.received += 1;
+                    return Ok(Step::Event(header, packet));
+                }
+                self.cursor = None;
+            }
+            let mut messages = nlmsg::messages_from(self.current.bytes(), self.next_message);
+            let message = messages.next();
+            self.next_message = messages.offset();
+            if let Some(message) = message {
+                if let Some(lost) = take(
+                    message?,
+                    self.family,
+                    &mut self.phase,
+                    &mut self.cursor,
+                    &mut self.tracker,
+                    &mut self.tally,
+                )? {
+                    return Ok(Step::Lost(lost));
+                }
+            } else if let Some(bytes) = self.stash.pop_front() {
+                self.current.copy_from(&bytes);
+                self.next_message = 0;
+            } else if let Phase::Ended(_) = self.phase {
+                return Ok(Step::Ended);
+            } else {
+                return Ok(Step::Hungry);
+            }
+        }
+    }
+
+    /// The packet of [`Step::Event`].
+    pub(crate) fn lend(&self, packet: Range<usize>) -> &[u8] {
+        &self.current.bytes()[packet]
+    }
+
+    /// The final counters, once the subscription has ended.
+    pub(crate) fn counters(&self) -> Option<Counters> {
+        match self.phase {
+            Phase::Ended(counters) => Some(counters),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
+    }
+}
+
+/// Takes in one message. It borrows `current`, so the rest of the core comes in
+/// pieces.
+fn take(
+    message: Message<'_>,
+    family: FamilyId,
+    phase: &mut Phase,
+    cursor: &mut Option<Cursor>,
+    tracker: &mut Tracker,
+    tally: &mut Tally,
+) -> Result<Option<Lost>, Error> {
+    if message.kind == family.0 {
+        let generic = message.generic()?;
+        if is_batch(&generic) {
+            let batch = Batch::decode(&generic)?;
+            *cursor = Some(batch.cursor());
+            let lost = match tracker.observe(&batch) {
+                Ok(lost) => lost,
+                Err(error) => {
+                    tally.disagreements += 1;
+                    match error {
+                        SequenceError::Disagree { cpu, gap, .. } => {
+                            (gap > 0).then_some(Lost { cpu, count: gap })
+                        }
+                        _ => None,
+                    }
+                }
+            };
+            tally.lost_in_gaps += lost.map_or(0, |lost| lost.count);
+            return Ok(lost);
+        }
+        if matches!(phase, Phase::Ending { seq, .. } if *seq == message.seq) {
+            *phase = Phase::Ended(Counters::decode(&generic)?);
+        }
+    } else if message.kind == nlmsg::ERROR
+        && matches!(phase, Phase::Ending { seq, .. } if *seq == message.seq)
+        && let Status::Refused(refusal) = Status::decode(&message)?
+        // No room for the counters: on_empty() asks again.
+        && refusal.errno != Errno::AGAIN.raw_os_error()
+    {
+        return Err(Error::refused(Operation::Unsubscribe, refusal, &[]));
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use icmptap_proto::{
+        reply::Parameters,
+        testing::{self, FAMILY, Record},
+    };
+
+    use super::*;
+
+    fn core() -> Core {
+        let mut core = Core::new(64);
+        core.set_family(FAMILY);
+        core
+    }
+
+    fn events(seq: u64, lost: u64, count: usize) -> Vec<u8> {
+        let ping = Record::of_ipv4(testing::icmpv4(8, 0, [0, 7, 0, 1], b"x"));
+        testing::events(0, seq, lost, &vec![ping; count])
+    }
+
+    fn receive(core: &mut Core, datagram: &[u8]) {
+        core.buffer().copy_from(datagram);
+    }
+
+    /// Everything up to hunger or the end, one letter each.
+    fn steps(core: &mut Core) -> String {
+        let mut steps = String::new();
+        loop {
+            match core.advance().expect("no error") {
+                Step::Event(header, packet) => {
+                    assert!(!core.lend(packet).is_empty());
+                    let _ = header;
+                    steps.push('e');
+                }
+                Step::Lost(lost) => steps.push_str(&lost.count.to_string()),
+                Step::Hungry => return steps + "?",
+                Step::Ended => return steps + ".",
+            }
+        }
+    }
+
+    #[test]
+    fn events_that_come_before_the_answer_are_kept_in_order() {
+        let mut core = core();
+        let seq = core.next_seq();
+        let sort = |core: &mut Core, bytes: &[u8]| core.sort(bytes, seq, Parameters::decode);
+        assert!(sort(&mut core, &events(0, 0, 2)).unwrap().is_none());
+        // One datagram with the answer between two batches.
+        let mut datagram = events(3, 1, 1);
+        datagram.extend(testing::subscribed(seq));
+        datagram.extend(events(4, 1, 1));
+        assert!(matches!(
+            sort(&mut core, &datagram).unwrap(),
+            Some(Answer::Reply(_))
+        ));
+        assert_eq!(steps(&mut core), "ee1ee?");
+        receive(&mut core, &events(5, 1, 3));
+        assert_eq!(steps(&mut core), "eee?");
+    }
+
+    #[test]
+    fn an_answer_in_the_middle_of_a_batch_disturbs_nothing() {
+        let mut core = core();
+        receive(&mut core, &events(0, 0, 3));
+        assert!(matches!(core.advance(), Ok(Step::Event(..))));
+        let seq = core.next_seq();
+        core.sort(&events(3, 0, 2), seq, Parameters::decode)
+            .unwrap();
+        let answer = core
+            .sort(&testing::status(seq, 0), seq, Parameters::decode)
+            .unwrap();
+        assert!(matches!(answer, Some(Answer::Ack)));
+        assert_eq!(steps(&mut core), "eeee?");
+    }
+
+    #[test]
+    fn answers_to_others_are_not_ours() {
+        let mut core = core();
+        let seq = core.next_seq();
+        let answer = core
+            .sort(&testing::status(seq + 1, 1), seq, Parameters::decode)
+            .unwrap();
+        assert!(answer.is_none());
+    }
+
+    #[test]
+    fn what_was_delivered_before_the_end_is_handed_out() {
+        let mut core = core();
+        receive(&mut core, &events(0, 0, 2));
+        assert!(matches!(core.advance(), Ok(Step::Event(..))));
+        assert!(core.stop().is_some());
+        assert!(core.stop().is_none(), "asked only once");
+        assert_eq!(steps(&mut core), "e?");
+        receive(&mut core, &events(5, 3, 2));
+        assert_eq!(steps(&mut core), "3ee?");
+        let seq = core.last_seq;
+        receive(&mut core, &testing::unsubscribed(seq, [8, 4, 4, 0, 0]));
+        assert_eq!(steps(&mut core), ".");
+        let expected = Tally {
+            received: 4,
+            lost_in_gaps: 3,
+            disagreements: 0,
+        };
+        assert_eq!(core.tally(), expected);
+        assert_eq!(core.counters().unwrap().lost(), 4);
+    }
+
+    #[test]
+    fn a_lost_answer_to_the_end_is_asked_for_again() {
+        let mut core = core();
+        core.stop().unwrap();
+        let first = core.last_seq;
+        // The kernel had room for the refusal, not for the counters.
+        receive(&mut core, &testing::status(first, 11));
+        assert_eq!(steps(&mut core), "?");
+        assert!(matches!(core.on_empty(), Ok(Empty::Send(_))));
+        assert!(matches!(core.on_empty(), Ok(Empty::Send(_))));
+        assert!(
+            matches!(core.on_empty(), Err(Error::NoReply { .. })),
+            "not for ever"
+        );
+    }
+
+    #[test]
+    fn an_empty_socket_is_waited_for() {
+        assert!(matches!(core().on_empty(), Ok(Empty::Wait)));
+    }
+
+    #[test]
+    fn a_refused_end_is_an_error() {
+        let mut core = core();
+        core.stop().unwrap();
+        let seq = core.last_seq;
+        receive(
+            &mut core,
+            &testing::refusal(seq, 2, Some(("this socket is not subscribed", 0))),
+        );
+        let error = core.advance().unwrap_err().to_string();
+        assert!(error.contains("this socket is not subscribed"), "{error}");
+    }
+
+    #[test]
+    fn numbers_that_contradict_each_other_are_counted_and_not_fatal() {
+        let mut core = core();
+        receive(&mut core, &events(2, 1, 1));
+        assert_eq!(steps(&mut core), "2e?");
+        assert_eq!(core.tally().disagreements, 1);
+    }
+
+    #[test]
+    fn damage_is_an_error_and_the_next_batch_comes() {
+        let mut core = core();
+        let mut bytes = events(0, 0, 2);
+        bytes[48] = 7;
+        receive(&mut core, &bytes);
+        assert!(matches!(core.advance(), Err(Error::Decode(_))));
+        assert_eq!(steps(&mut core), "?");
+        receive(&mut core, &events(2, 0, 1));
+        assert_eq!(steps(&mut core), "e?");
+    }
+}

@@ -1,0 +1,166 @@
+//! The older protocol: only addresses, one message per packet, no counters.
+
+use std::{collections::VecDeque, num::NonZeroU32, time::Instant};
+
+use icmptap_proto::{
+    imp2::{self, Packet},
+    nlmsg,
+    reply::Status,
+};
+use rustix::net::Protocol;
+
+use crate::{
+    Error, Operation, Stopper,
+    socket::{Datagram, Socket},
+};
+
+const NL_IMP2: Protocol = Protocol::from_raw(NonZeroU32::new(imp2::PROTOCOL).unwrap());
+/// A message has 24 bytes; a refusal with its words somewhat more.
+const ROOM: usize = 4096;
+
+/// An IMP2 client. Dropping it ends the registration too.
+#[derive(Debug)]
+pub struct Imp2 {
+    socket: Socket,
+    buffer: Datagram,
+    packets: VecDeque<Packet>,
+    stopper: Stopper,
+    seq: u32,
+}
+
+impl Imp2 {
+    /// Registers with `IMP2_U_PID` and waits for the kernel's word on it.
+    ///
+    /// # Errors
+    /// [`Error::ModuleNotLoaded`], [`Error::NotPermitted`] without
+    /// CAP_NET_ADMIN.
+    pub fn register() -> Result<Self, Error> {
+        let mut client = Self {
+            socket: Socket::open(NL_IMP2)?,
+            buffer: Datagram::with_room(ROOM),
+            packets: VecDeque::new(),
+            stopper: Stopper::new()?,
+            seq: 0,
+        };
+        client.exchange(Operation::Imp2Register, imp2::register)?;
+        Ok(client)
+    }
+
+    /// Ends the wait from another thread.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Waits for the next packet. `None`: it was stopped.
+    ///
+    /// # Errors
+    /// What was received is damaged.
+    pub fn recv(&mut self) -> Result<Option<Packet>, Error> {
+        self.receive(None)
+    }
+
+    /// Waits for the next packet until then. `None`: it was stopped, or the
+    /// deadline has passed.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn recv_before(&mut self, deadline: Instant) -> Result<Option<Packet>, Error> {
+        self.receive(Some(deadline))
+    }
+
+    fn receive(&mut self, deadline: Option<Instant>) -> Result<Option<Packet>, Error> {
+        loop {
+            if let Some(packet) = self.packets.pop_front() {
+                return Ok(Some(packet));
+            }
+            if self.stopper.is_stopped() {
+                return Ok(None);
+            }
+            if self.socket.receive(&mut self.buffer)? {
+                take(self.buffer.bytes(), 0, &mut self.packets)?;
+            } else if !self.socket.wait(Some(&self.stopper), deadline)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Ends the registration with `IMP2_CLOSE`. Gives the packets that had
+    /// arrived and were not handed out.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn close(mut self) -> Result<Vec<Packet>, Error> {
+        self.exchange(Operation::Imp2Close, imp2::close)?;
+        Ok(self.packets.into())
+    }
+
+    fn exchange(&mut self, operation: Operation, request: fn(u32) -> Vec<u8>) -> Result<(), Error> {
+        self.seq += 1;
+        self.socket.send(&request(self.seq))?;
+        // The kernel answers before send returns: no need to wait.
+        while self.socket.receive(&mut self.buffer)? {
+            match take(self.buffer.bytes(), self.seq, &mut self.packets)? {
+                Some(Status::Ack) => return Ok(()),
+                Some(Status::Refused(refusal)) => {
+                    return Err(Error::refused(operation, refusal, &[]));
+                }
+                None => {}
+            }
+        }
+        Err(Error::NoReply { operation })
+    }
+}
+
+/// Puts packets aside, and gives the answer to request `seq`.
+fn take(
+    datagram: &[u8],
+    seq: u32,
+    packets: &mut VecDeque<Packet>,
+) -> Result<Option<Status>, Error> {
+    let mut answer = None;
+    for message in nlmsg::messages(datagram) {
+        let message = message?;
+        if imp2::is_packet(&message) {
+            packets.push_back(Packet::decode(&message)?);
+        } else if message.kind == nlmsg::ERROR && message.seq == seq {
+            answer = Some(Status::decode(&message)?);
+        }
+    }
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use icmptap_proto::testing;
+
+    use super::*;
+
+    fn packet(src: [u8; 4]) -> Vec<u8> {
+        let mut bytes = 24u32.to_ne_bytes().to_vec();
+        bytes.extend(1u16.to_ne_bytes());
+        bytes.extend([0; 10]);
+        bytes.extend(src);
+        bytes.extend([10, 0, 0, 2]);
+        bytes
+    }
+
+    #[test]
+    fn packets_that_come_before_the_answer_are_kept() {
+        let mut packets = VecDeque::new();
+        let mut datagram = packet([10, 0, 0, 1]);
+        datagram.extend(testing::status(1, 0));
+        assert_eq!(take(&packet([10, 0, 0, 9]), 1, &mut packets).unwrap(), None);
+        assert_eq!(take(&datagram, 1, &mut packets).unwrap(), Some(Status::Ack));
+        let sources: Vec<String> = packets
+            .iter()
+            .map(|packet| packet.src.to_string())
+            .collect();
+        assert_eq!(sources, ["10.0.0.9", "10.0.0.1"]);
+    }
+
+    #[test]
+    fn a_refusal_is_seen() {
+        let answer = take(&testing::status(1, 1), 1, &mut VecDeque::new()).unwrap();
+        assert!(matches!(answer, Some(Status::Refused(refusal)) if refusal.errno == 1));
+    }
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The IMP2 protocol: a second door to the same subscriptions. Its messages
+ * carry two addresses each and are never batched.
+ *
+ * Raw netlink has no policies, no permission check, and netlink_rcv_skb()
+ * passes over message types below NLMSG_MIN_TYPE, as these are: all three
+ * are done here.
+ */
+
+#include <linux/capability.h>
+#include <linux/ip.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/netlink.h>
+#include <linux/skbuff.h>
+#include <linux/string.h>
+#include <net/net_namespace.h>
+#include <net/netlink.h>
+#include <net/netns/generic.h>
+#include <net/sock.h>
+#include <linux/imp2.h>
+
+#include "hook.h"
+#include "imp2.h"
+#include "record.h"
+#include "stream.h"
+#include "subscription.h"
+
+struct imp2_net {
+	struct sock *sock;	/* the kernel's, port 0 */
+};
+
+static unsigned int imp2_net_id __read_mostly;
+
+/* Process context: a write to sysfs, or an argument at module load. */
+static int set_verdict(const char *value, const struct kernel_param *param)
+{
+	bool *drop = param->arg;
+
+	if (sysfs_streq(value, "accept"))
+		WRITE_ONCE(*drop, false);
+	else if (sysfs_streq(value, "drop"))
+		WRITE_ONCE(*drop, true);
+	else
+		return -EINVAL;
+	return 0;
+}
+
+/* Process context: a read from sysfs. */
+static int get_verdict(char *buffer, const struct kernel_param *param)
+{
+	const bool *drop = param->arg;
+
+	return sysfs_emit(buffer, "%s\n", READ_ONCE(*drop) ? "drop" : "accept");
+}
+
+static const struct kernel_param_ops verdict_ops = {
+	.set = set_verdict,
+	.get = get_verdict,
+};
+
+static bool drop_packets;
+module_param_cb(imp2_verdict, &verdict_ops, &drop_packets, 0644);
+MODULE_PARM_DESC(imp2_verdict,
+		 "what happens to the packets that IMP2 clients are told of: accept (default) or drop; read when a client registers");
+
+static unsigned int record_len(const struct icmptap_sub *sub,
+			       const struct icmptap_packet *pkt)
+{
+	return sizeof(struct packet_info);
+}
+
+/* Softirq or process context, stream->lock held; so in put(), send(). */
+static void open_message(struct sk_buff *msg,
+			 const struct icmptap_stream *stream)
+{
+	nlmsg_put(msg, 0, 0, IMP2_K_MSG, 0, 0);
+}
+
+static void put_addresses(struct sk_buff *msg, const struct icmptap_sub *sub,
+			  const struct icmptap_packet *pkt)
+{
+	struct packet_info *payload = skb_put(msg, sizeof(*payload));
+	const struct iphdr *iph = ip_hdr(pkt->skb);
+
+	payload->src = iph->saddr;
+	payload->dest = iph->daddr;
+}
+
+static int send_message(const struct icmptap_sub *sub, struct sk_buff *msg,
+			u32 count)
+{
+	struct imp2_net *imp2 = net_generic(sub->net, imp2_net_id);
+
+	nlmsg_end(msg, nlmsg_hdr(msg));
+	return nlmsg_unicast(imp2->sock, msg, sub->portid);
+}
+
+static const struct icmptap_door imp2_door = {
+	.protocol = NL_IMP2,
+	.hdrlen = NLMSG_HDRLEN,
+	.record_len = record_len,
+	.open = open_message,
+	.put = put_addresses,
+	.send = send_message,
+};
+
+/*
+ * Registers the sender: the port of its own socket, whatever the message
+ * claims. Once more is no error.
+ *
+ * Process context, sleeps: the sender's sendmsg().
+ */
+static int register_client(struct sk_buff *skb, struct netlink_ext_ack *extack)
+{
+	struct icmptap_params params = {
+		.hooks = BIT(NF_INET_PRE_ROUTING),
+		.families = ICMPTAP_FAMILY_IPV4,
+		.drop = READ_ONCE(drop_packets),
+	};
+	int err;
+
+	if (!netlink_net_capable(skb, CAP_NET_ADMIN)) {
+		NL_SET_ERR_MSG(extack,
+			       "CAP_NET_ADMIN is required over this network namespace");
+		return -EPERM;
+	}
+
+	err = icmptap_sub_begin(sock_net(skb->sk), NETLINK_CB(skb).portid,
+				&imp2_door, &params, extack);
+	return err == -EBUSY ? 0 : err;
+}
+
+/* Process context, sleeps: the sender's sendmsg(). */
+static int close_client(struct sk_buff *skb, struct netlink_ext_ack *extack)
+{
+	int err = icmptap_sub_end(sock_net(skb->sk), NETLINK_CB(skb).portid,
+				  NL_IMP2);
+
+	if (err)
+		NL_SET_ERR_MSG(extack, "this socket is not registered");
+	return err;
+}
+
+/* Process context, sleeps: the sender's sendmsg(). */
+static int handle(struct sk_buff *skb, const struct nlmsghdr *nlh,
+		  struct netlink_ext_ack *extack)
+{
+	switch (nlh->nlmsg_type) {
+	case IMP2_U_PID:
+		return register_client(skb, extack);
+	case IMP2_CLOSE:
+		return close_client(skb, extack);
+	default:
+		NL_SET_ERR_MSG(extack,
+			       "only IMP2_U_PID and IMP2_CLOSE are for the kernel");
+		return -EOPNOTSUPP;
+	}
+}
+
+/*
+ * Reads one message: IMP2 clients send one at a time. A payload is passed
+ * over: the original does not look for one.
+ *
+ * Answers like any netlink protocol: errors always, success if asked for
+ * with NLM_F_ACK, which the original does not do.
+ *
+ * Process context, sleeps: the sender's sendmsg().
+ */
+static void receive(struct sk_buff *skb)
+{
+	struct netlink_ext_ack extack = {};
+	struct nlmsghdr header = {};
+	int err;
+
+	if (skb->len < NLMSG_HDRLEN) {
+		NL_SET_ERR_MSG(&extack, "shorter than a netlink header");
+		err = -EINVAL;
+	} else {
+		header = *nlmsg_hdr(skb);
+		if (nlmsg_ok(nlmsg_hdr(skb), skb->len)) {
+			err = handle(skb, &header, &extack);
+		} else {
+			NL_SET_ERR_MSG(&extack,
+				       "nlmsg_len does not fit the message");
+			err = -EINVAL;
+		}
+	}
+
+	if (!err && !(header.nlmsg_flags & NLM_F_ACK))
+		return;
+
+	/* The answer quotes this many bytes: no more than are here. */
+	header.nlmsg_len = NLMSG_HDRLEN;
+	netlink_ack(skb, &header, err, &extack);
+}
+
+/* Process context: a network namespace is made, or the module is loaded. */
+static int __net_init init_net_imp2(struct net *net)
+{
+	struct imp2_net *imp2 = net_generic(net, imp2_net_id);
+	struct netlink_kernel_cfg cfg = {
+		.input = receive,
+	};
+
+	imp2->sock = netlink_kernel_create(net, NL_IMP2, &cfg);
+	if (!imp2->sock)
+		return -ENOMEM;
+	return 0;
+}
+
+/* Process context. No client has a socket any more. */
+static void __net_exit exit_net_imp2(struct net *net)
+{
+	struct imp2_net *imp2 = net_generic(net, imp2_net_id);
+
+	netlink_kernel_release(imp2->sock);
+}
+
+static struct pernet_operations imp2_net_ops = {
+	.init = init_net_imp2,
+	.exit = exit_net_imp2,
+	.id = &imp2_net_id,
+	.size = sizeof(struct imp2_net),
+};
+
+/* Module load. */
+int __init icmptap_imp2_init(void)
+{
+	return register_pernet_subsys(&imp2_net_ops);
+}
+
+/* Module unload, or load that failed later. */
+void icmptap_imp2_uninit(void)
+{
+	unregister_pernet_subsys(&imp2_net_ops);
+}
+
+MODULE_ALIAS_NET_PF_PROTO(PF_NETLINK, NL_IMP2);

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * icmptap: every ICMP packet that passes netfilter, over netlink.
+ *
+ * A packet's way: hook.c, record.c, stream.c, and out by genl.c or imp2.c.
+ */
+
+#include <linux/init.h>
+#include <linux/module.h>
+
+#include "genl.h"
+#include "hook.h"
+#include "imp2.h"
+#include "subscription.h"
+#include "version.h"
+
+/* The doors open last: what they lead to is there. */
+static int __init icmptap_init(void)
+{
+	int err;
+
+	err = icmptap_hook_init();
+	if (err)
+		return err;
+
+	err = icmptap_sub_init();
+	if (err)
+		goto err_hook;
+
+	err = icmptap_imp2_init();
+	if (err)
+		goto err_sub;
+
+	err = icmptap_genl_init();
+	if (err)
+		goto err_imp2;
+
+	return 0;
+
+err_imp2:
+	icmptap_imp2_uninit();
+err_sub:
+	icmptap_sub_uninit();
+err_hook:
+	icmptap_hook_uninit();
+	return err;
+}
+
+/* Not while a subscription lives: each holds a reference to the module. */
+static void __exit icmptap_exit(void)
+{
+	icmptap_genl_uninit();
+	icmptap_imp2_uninit();
+	icmptap_sub_uninit();
+	icmptap_hook_uninit();
+}
+
+module_init(icmptap_init);
+module_exit(icmptap_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_AUTHOR("The icmptap developers");
+MODULE_DESCRIPTION("ICMP packets as structured events over netlink");
+MODULE_VERSION(ICMPTAP_VERSION);

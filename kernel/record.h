@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * One packet, seen once: what every subscription's record of it has in
+ * common, and how it is written into a message.
+ */
+#ifndef ICMPTAP_RECORD_H
+#define ICMPTAP_RECORD_H
+
+#include <linux/types.h>
+#include <linux/icmptap.h>
+
+struct nf_hook_state;
+struct sk_buff;
+
+struct icmptap_packet {
+	const struct sk_buff *skb;
+	u64 mono_ns;			/* CLOCK_MONOTONIC: for the streams */
+	struct icmptap_record record;	/* but len, caplen and F_TRUNCATED */
+};
+
+void icmptap_packet_init_ipv4(struct icmptap_packet *pkt,
+			      const struct sk_buff *skb,
+			      const struct nf_hook_state *state);
+
+unsigned int icmptap_record_len(const struct icmptap_packet *pkt, u32 snaplen);
+void icmptap_record_put(struct sk_buff *msg, const struct icmptap_packet *pkt,
+			u32 snaplen);
+
+#endif /* ICMPTAP_RECORD_H */

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Streams: one per subscription and CPU. Here a matched packet gets its
+ * sequence number, waits in a batch, and is counted as delivered or lost.
+ */
+#ifndef ICMPTAP_STREAM_H
+#define ICMPTAP_STREAM_H
+
+#include <linux/hrtimer.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+struct icmptap_packet;
+struct icmptap_sub;
+struct sk_buff;
+
+/* matched == delivered + lost_overrun + lost_nomem + queued */
+struct icmptap_counters {
+	u64 matched;		/* sequence numbers given out */
+	u64 delivered;
+	u64 lost_overrun;
+	u64 lost_nomem;
+	u64 queued;		/* records in the open batch */
+};
+
+struct icmptap_stream {
+	spinlock_t lock;	/* guards the next four */
+	bool timer_armed;
+	struct icmptap_counters counters;
+	u64 flushed_ns;		/* CLOCK_MONOTONIC of the last flush */
+	struct sk_buff *batch;	/* the open batch, or NULL */
+
+	unsigned int cpu;	/* constant, like sub */
+	struct icmptap_sub *sub;
+	struct hrtimer timer;
+};
+
+static inline u64 icmptap_counters_lost(const struct icmptap_counters *counters)
+{
+	return counters->lost_overrun + counters->lost_nomem;
+}
+
+int icmptap_streams_init(struct icmptap_sub *sub);
+void icmptap_streams_stop(struct icmptap_sub *sub);
+void icmptap_streams_uninit(struct icmptap_sub *sub);
+
+void icmptap_stream_put(struct icmptap_sub *sub,
+			const struct icmptap_packet *pkt);
+void icmptap_streams_flush(struct icmptap_sub *sub);
+void icmptap_streams_sum(struct icmptap_sub *sub, struct icmptap_counters *sum);
+
+#endif /* ICMPTAP_STREAM_H */

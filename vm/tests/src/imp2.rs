@@ -1,0 +1,27 @@
+//! The historical IMP2 client: `c/imp2_client.c`, compiled by `build.rs`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::net::Namespace;
+use crate::process::Process;
+
+const BINARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/imp2_client"));
+const PATH: &str = "/tmp/imp2_client";
+
+/// Puts the client where a [`Namespace::command`] finds it; returns its path.
+pub fn install() -> &'static str {
+    if !Path::new(PATH).exists() {
+        fs::write(PATH, BINARY).expect("write the client");
+        fs::set_permissions(PATH, fs::Permissions::from_mode(0o755)).expect("chmod");
+    }
+    PATH
+}
+
+/// Starts a client in `namespace` and waits until it is registered.
+pub fn start(namespace: &Namespace) -> Process {
+    let client = Process::start(namespace.command(install()));
+    client.wait_for("registered");
+    client
+}

@@ -1,0 +1,63 @@
+//! A subscription that collects beside the test.
+
+use std::thread::{self, JoinHandle};
+
+use icmptap::event::Event;
+use icmptap::{Builder, OwnedItem, Stopper, Subscription, Summary};
+
+use crate::net::Namespace;
+
+/// Collects what a subscription hands out, until [`Listener::stop`].
+pub struct Listener {
+    stopper: Stopper,
+    thread: JoinHandle<Heard>,
+}
+
+/// What a [`Listener`] heard.
+pub struct Heard {
+    /// Every event, in the order in which they were handed out.
+    pub events: Vec<Event>,
+    /// Events reported as lost between them.
+    pub lost: u64,
+    /// The counters of both sides, which agree.
+    pub summary: Summary,
+}
+
+impl Listener {
+    /// Subscribes in `namespace`, with the kernel's defaults.
+    pub fn start(namespace: &Namespace) -> Self {
+        Self::with(namespace, Subscription::builder())
+    }
+
+    /// Subscribes in `namespace`.
+    pub fn with(namespace: &Namespace, builder: Builder) -> Self {
+        let subscription = namespace.enter(|| builder.subscribe()).expect("subscribe");
+        Self {
+            stopper: subscription.stopper(),
+            thread: thread::spawn(|| collect(subscription)),
+        }
+    }
+
+    /// Ends the subscription. What was matched until now is in what it returns.
+    pub fn stop(self) -> Heard {
+        self.stopper.stop();
+        self.thread.join().expect("the listener")
+    }
+}
+
+fn collect(mut subscription: Subscription) -> Heard {
+    let (mut events, mut lost) = (Vec::new(), 0);
+    for item in subscription.iter() {
+        match item.expect("receive") {
+            OwnedItem::Event(event) => events.push(event),
+            OwnedItem::Lost(gap) => lost += gap.count,
+        }
+    }
+    let summary = subscription.finish().expect("finish");
+    summary.audit().expect("both sides agree");
+    Heard {
+        events,
+        lost,
+        summary,
+    }
+}

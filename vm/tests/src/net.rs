@@ -1,0 +1,123 @@
+//! Network namespaces and the wires between them.
+
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{panic, process, thread};
+
+use rustix::fd::AsFd;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::process::{command, run, succeed};
+
+/// A network namespace, deleted with its last process when dropped.
+pub struct Namespace {
+    name: String,
+}
+
+impl Namespace {
+    /// A new one, with nothing but `lo`, which is up.
+    #[expect(clippy::new_without_default, reason = "it makes a thing in the kernel")]
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let nth = COUNT.fetch_add(1, Ordering::Relaxed);
+        let namespace = Self {
+            name: format!("t{}-{nth}", process::id()),
+        };
+        run(&format!("ip netns add {}", namespace.name));
+        namespace.run("ip link set lo up");
+        namespace
+    }
+
+    /// A [`Command`] that runs in here, from words divided by spaces.
+    pub fn command(&self, words: &str) -> Command {
+        command(&format!("ip netns exec {} {words}", self.name))
+    }
+
+    /// Runs `words` in here to their end, which has to be a success; returns
+    /// stdout.
+    pub fn run(&self, words: &str) -> String {
+        succeed(&mut self.command(words))
+    }
+
+    /// Runs a function in here, on a thread of its own. Sockets that it makes
+    /// stay in here.
+    pub fn enter<T: Send>(&self, function: impl FnOnce() -> T + Send) -> T {
+        let result = thread::scope(|scope| {
+            scope
+                .spawn(|| {
+                    move_into_link_name_space(
+                        self.file().as_fd(),
+                        Some(LinkNameSpaceType::Network),
+                    )
+                    .expect("setns");
+                    function()
+                })
+                .join()
+        });
+        result.unwrap_or_else(|panic| panic::resume_unwind(panic))
+    }
+
+    /// The inode number by which the kernel names it.
+    pub fn inode(&self) -> u64 {
+        self.file().metadata().expect("stat").ino()
+    }
+
+    fn file(&self) -> File {
+        let path = format!("/run/netns/{}", self.name);
+        File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        // No panic within a panic; what is left over ends with the guest.
+        let _ = command(&format!("ip netns del {}", self.name)).status();
+    }
+}
+
+/// Two namespaces and a veth pair between them, `eth0` at both ends.
+pub struct Wire {
+    /// Has [`Wire::LEFT`].
+    pub left: Namespace,
+    /// Has [`Wire::RIGHT`].
+    pub right: Namespace,
+}
+
+impl Wire {
+    /// The address of the left end, in a /24 with the right end's.
+    pub const LEFT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+    /// The address of the right end.
+    pub const RIGHT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+
+    /// A new one, with both ends up.
+    #[expect(clippy::new_without_default, reason = "it makes things in the kernel")]
+    pub fn new() -> Self {
+        let wire = Self {
+            left: Namespace::new(),
+            right: Namespace::new(),
+        };
+        connect(
+            (&wire.left, "eth0", Self::LEFT),
+            (&wire.right, "eth0", Self::RIGHT),
+        );
+        wire
+    }
+}
+
+/// One end of a wire: where, the interface's name, its address (a /24).
+pub type End<'a> = (&'a Namespace, &'a str, Ipv4Addr);
+
+/// Joins two namespaces by a veth pair.
+pub fn connect(one: End<'_>, two: End<'_>) {
+    run(&format!(
+        "ip link add {} netns {} type veth peer name {} netns {}",
+        one.1, one.0.name, two.1, two.0.name
+    ));
+    for (namespace, interface, address) in [one, two] {
+        namespace.run(&format!("ip addr add {address}/24 dev {interface}"));
+        namespace.run(&format!("ip link set {interface} up"));
+    }
+}

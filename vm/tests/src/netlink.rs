@@ -1,0 +1,93 @@
+//! A netlink socket that sends whatever a test wants, right or wrong.
+
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Result;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{
+    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, getsockname,
+    recv, sendto, socket_with,
+};
+
+use crate::sys::enable_netlink;
+
+/// How long an answer may take that is expected not to come.
+const NEVER: Duration = Duration::from_millis(300);
+
+/// A socket, bound to a port that the kernel chose.
+pub struct Socket(OwnedFd);
+
+impl Socket {
+    /// Opens one in the thread's network namespace. `protocol` is a
+    /// `NETLINK_*` number.
+    pub fn open(protocol: u32) -> Self {
+        let protocol = Protocol::from_raw(protocol.try_into().expect("no zero"));
+        let fd = socket_with(
+            AddressFamily::NETLINK,
+            SocketType::RAW,
+            SocketFlags::CLOEXEC,
+            Some(protocol),
+        )
+        .expect("socket");
+        bind(&fd, &SocketAddrNetlink::new(0, 0)).expect("bind");
+        Self(fd)
+    }
+
+    /// Its port id.
+    pub fn port(&self) -> u32 {
+        let address = getsockname(&self.0).expect("getsockname");
+        SocketAddrNetlink::try_from(address).expect("netlink").pid()
+    }
+
+    /// Has the kernel say why it refuses (`NETLINK_EXT_ACK`), and not repeat the
+    /// request (`NETLINK_CAP_ACK`).
+    pub fn hear_reasons(&self) {
+        for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK] {
+            enable_netlink(self.0.as_fd(), option);
+        }
+    }
+
+    /// Sends a datagram to the kernel.
+    pub fn send(&self, datagram: &[u8]) -> Result<usize> {
+        sendto(
+            &self.0,
+            datagram,
+            SendFlags::empty(),
+            &SocketAddrNetlink::new(0, 0),
+        )
+    }
+
+    /// The next datagram, or `None` if none comes.
+    pub fn receive(&self) -> Option<Vec<u8>> {
+        let wait = Timespec::try_from(NEVER).expect("short");
+        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+        if poll(&mut fds, Some(&wait)).expect("poll") == 0 {
+            return None;
+        }
+        let mut buffer = vec![0; 128 * 1024];
+        let (_, length) = recv(&self.0, &mut buffer[..], RecvFlags::TRUNC).expect("recv");
+        assert!(length <= buffer.len(), "truncated");
+        buffer.truncate(length);
+        Some(buffer)
+    }
+}
+
+/// A netlink message without payload. `length` is what its header claims.
+pub fn header(length: u32, kind: u16, flags: u16, port: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend(length.to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend(flags.to_ne_bytes());
+    bytes.extend(1_u32.to_ne_bytes());
+    bytes.extend(port.to_ne_bytes());
+    bytes
+}
+
+/// What a datagram says that has to be an `NLMSG_ERROR`: 0 or a positive errno.
+pub fn errno(datagram: &[u8]) -> i32 {
+    let kind = u16::from_ne_bytes(datagram[4..6].try_into().expect("a header"));
+    assert_eq!(u32::from(kind), icmptap_sys::NLMSG_ERROR, "{datagram:?}");
+    -i32::from_ne_bytes(datagram[16..20].try_into().expect("an error"))
+}

@@ -1,0 +1,264 @@
+//! The `icmptap` command, as people and scripts use it.
+
+use std::thread;
+use std::time::Duration;
+
+use icmptap_vm_tests::module;
+use icmptap_vm_tests::net::{Namespace, Wire};
+use icmptap_vm_tests::packet::flood;
+use icmptap_vm_tests::process::{Process, output, wait_until};
+use rustix::io::Errno;
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// Starts `icmptap listen` and waits until it does.
+fn listen(namespace: &Namespace, arguments: &str) -> Process {
+    let process = Process::start(namespace.command(&format!("icmptap listen {arguments}")));
+    process.wait_for("listening on prerouting, ipv4");
+    process
+}
+
+/// The last line of stderr, which has the counters.
+fn last(stderr: &[String]) -> &str {
+    stderr.last().map_or("", String::as_str)
+}
+
+#[test]
+fn text_reads_like_a_tool_one_keeps() {
+    let wire = Wire::new();
+    let process = listen(&wire.right, "");
+    wire.left.run("ping -c 2 -i 0.1 10.0.0.2");
+    let lines = process.take(2);
+    for (seq, line) in (1..).zip(&lines) {
+        let (time, rest) = line.split_once(' ').expect("a time");
+        let shape: String = time
+            .chars()
+            .map(|c| if c.is_ascii_digit() { '0' } else { c })
+            .collect();
+        assert_eq!(shape, "00:00:00.000000", "{line}");
+        let (before, after) = rest.split_once(" id ").expect("an id");
+        assert_eq!(
+            before, "eth0 prerouting 10.0.0.1 > 10.0.0.2 echo-request",
+            "{line}"
+        );
+        assert!(after.ends_with(&format!(" seq {seq} len 84")), "{line}");
+    }
+    let (status, more, stderr) = process.end_by(Signal::INT);
+    assert!(status.success(), "{status}");
+    assert!(more.is_empty(), "{more:?}");
+    assert_eq!(last(&stderr), "2 shown, 2 received, 2 matched, 0 lost");
+}
+
+#[test]
+fn json_is_one_object_per_line() {
+    let wire = Wire::new();
+    let process = listen(&wire.right, "-o json");
+    wire.left.run("ping -c 1 -s 100 10.0.0.2");
+    let line = process.take(1).remove(0);
+    let event: Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(event["kind"], "event");
+    assert_eq!(event["src"], "10.0.0.1");
+    assert_eq!(event["dst"], "10.0.0.2");
+    assert_eq!(event["hook"], "prerouting");
+    assert_eq!(event["family"], "ipv4");
+    assert_eq!(event["iif"]["name"], "eth0");
+    assert_eq!(event["len"], 128);
+    assert_eq!(event["netns"], wire.right.inode());
+    assert_eq!(event["checksum"], "good");
+    assert_eq!(event["icmp"]["type"], 8);
+    assert_eq!(event["icmp"]["type_name"], "echo-request");
+    assert_eq!(event["icmp"]["seq"], 1);
+    let (status, ..) = process.end_by(Signal::TERM);
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn errors_are_shown_with_what_they_are_about() {
+    let wire = Wire::new();
+    // A router in between, whose next hop takes 1,300 bytes only.
+    let far = Namespace::new();
+    icmptap_vm_tests::net::connect(
+        (&wire.right, "eth1", [10, 0, 1, 1].into()),
+        (&far, "eth0", [10, 0, 1, 2].into()),
+    );
+    wire.right.run("sysctl -w net.ipv4.ip_forward=1");
+    wire.right.run("ip link set eth1 mtu 1300");
+    wire.left.run("ip route add default via 10.0.0.2");
+    far.run("ip route add default via 10.0.1.1");
+
+    let process = listen(&wire.left, "");
+    let provoke = |words: &str, expected: &str| {
+        let _ = output(&mut wire.left.command(words));
+        let line = process.take(1).remove(0);
+        assert!(line.contains(expected), "{words}: {line}");
+    };
+    provoke(
+        "ping -c 1 -W 1 -t 1 10.0.1.2",
+        "10.0.0.2 > 10.0.0.1 time-exceeded ttl-exceeded for 10.0.0.1 > 10.0.1.2 icmp echo-request",
+    );
+    provoke(
+        "ping -c 1 -W 1 -M do -s 1400 10.0.1.2",
+        "10.0.0.2 > 10.0.0.1 destination-unreachable fragmentation-needed mtu 1300 for 10.0.0.1 > 10.0.1.2",
+    );
+    provoke(
+        "ping -c 1 -W 1 10.9.9.9",
+        "10.0.0.2 > 10.0.0.1 destination-unreachable network-unreachable for 10.0.0.1 > 10.9.9.9",
+    );
+    drop(process);
+
+    let process = listen(&wire.left, "");
+    let socket = wire
+        .left
+        .enter(|| std::net::UdpSocket::bind("10.0.0.1:5000").expect("bind"));
+    socket.send_to(b"anybody?", "10.0.1.2:33434").expect("send");
+    let line = process.take(1).remove(0);
+    assert!(
+        line.contains(
+            "10.0.1.2 > 10.0.0.1 destination-unreachable port-unreachable for \
+             10.0.0.1:5000 > 10.0.1.2:33434 udp"
+        ),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_count_ends_it() {
+    let wire = Wire::new();
+    let process = listen(&wire.right, "-c 3");
+    flood(&wire.left, Wire::RIGHT, 100);
+    let (status, lines, stderr) = process.end();
+    assert!(status.success(), "{status}");
+    assert_eq!(lines.len(), 3);
+    assert!(last(&stderr).starts_with("3 shown, "), "{stderr:?}");
+}
+
+#[test]
+fn a_duration_ends_it() {
+    let wire = Wire::new();
+    let process = listen(&wire.right, "--duration 1s");
+    flood(&wire.left, Wire::RIGHT, 10);
+    let (status, lines, stderr) = process.end();
+    assert!(status.success(), "{status}");
+    assert_eq!(lines.len(), 10);
+    assert_eq!(last(&stderr), "10 shown, 10 received, 10 matched, 0 lost");
+}
+
+#[test]
+fn a_closed_stdout_ends_it_quietly() {
+    let wire = Wire::new();
+    let mut command = wire.right.command("sh -c");
+    command.arg("icmptap listen | head -n 1");
+    let process = Process::start(command);
+    process.wait_for("listening on");
+    wire.left.run("ping -c 20 -i 0.05 10.0.0.2");
+    let (status, lines, stderr) = process.end();
+    assert!(status.success(), "{status}");
+    assert_eq!(lines.len(), 1);
+    assert!(last(&stderr).contains(" received, "), "{stderr:?}");
+}
+
+#[test]
+fn two_listen_at_once_and_one_is_killed() {
+    let wire = Wire::new();
+    let (one, two) = (listen(&wire.right, ""), listen(&wire.right, ""));
+    wire.left.run("ping -c 2 -i 0.1 10.0.0.2");
+    assert_eq!(one.take(2), two.take(2), "both see the same");
+
+    one.end_by(Signal::KILL);
+    wait_until("only one is left", || module::references() == 1);
+    assert_eq!(module::try_unload(), Err(Errno::AGAIN));
+    wire.left.run("ping -c 1 10.0.0.2");
+    assert_eq!(two.take(1).len(), 1);
+
+    two.end_by(Signal::KILL);
+    wait_until("nobody is left", || module::references() == 0);
+    module::reload("");
+}
+
+#[test]
+fn loss_is_told_and_ends_nothing() {
+    let wire = Wire::new();
+    let process = listen(&wire.right, "--rcvbuf 8K");
+    process.signal(Signal::STOP);
+    flood(&wire.left, Wire::RIGHT, 5_000);
+    process.signal(Signal::CONT);
+    // The gap shows with the next event that finds room.
+    process.take(1);
+    thread::sleep(Duration::from_millis(200));
+    wire.left.run("ping -c 1 10.0.0.2");
+    let (status, lines, stderr) = process.end_by(Signal::INT);
+    assert!(status.success(), "{status}");
+    assert!(!lines.is_empty());
+    assert!(
+        stderr.iter().any(|line| line.starts_with("-- lost ")),
+        "{stderr:?}"
+    );
+    let last = last(&stderr);
+    assert!(last.contains("5001 matched"), "{last}");
+    assert!(!last.contains(" 0 lost"), "{last}");
+}
+
+#[test]
+fn wrong_use_has_its_own_exit_code() {
+    let namespace = Namespace::new();
+    let code = |words: &str| output(&mut namespace.command(words)).status.code();
+    assert_eq!(code("icmptap listen -c 0"), Some(2));
+    assert_eq!(code("icmptap listen --snaplen 65536"), Some(1));
+    assert_eq!(
+        code("icmptap listen --hook output"),
+        Some(1),
+        "not in this module"
+    );
+    assert_eq!(code("icmptap info"), Some(0));
+}
+
+#[test]
+fn a_refused_option_is_named() {
+    let namespace = Namespace::new();
+    let result = output(&mut namespace.command("icmptap listen --snaplen 65536"));
+    let stderr = String::from_utf8_lossy(&result.stderr);
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(
+        stderr.contains("snaplen") && stderr.contains("out of range"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn without_permission_and_without_the_module_it_says_so() {
+    let namespace = Namespace::new();
+    let result = output(&mut namespace.command("setpriv --bounding-set -net_admin icmptap listen"));
+    let stderr = String::from_utf8_lossy(&result.stderr);
+    assert_eq!(result.status.code(), Some(4), "{stderr}");
+    assert!(stderr.contains("CAP_NET_ADMIN"), "{stderr}");
+
+    module::unload();
+    for words in ["icmptap listen", "icmptap info", "icmptap imp2"] {
+        let result = output(&mut namespace.command(words));
+        let stderr = String::from_utf8_lossy(&result.stderr);
+        assert_eq!(result.status.code(), Some(3), "{words}: {stderr}");
+        assert!(stderr.contains("modprobe icmptap"), "{words}: {stderr}");
+    }
+    module::load("");
+}
+
+#[test]
+fn imp2_prints_what_the_tutorial_printed() {
+    let wire = Wire::new();
+    let process = Process::start(wire.right.command("icmptap imp2"));
+    wait_until("it is registered", || module::references() == 2);
+    wire.left.run("ping -c 3 -i 0.1 10.0.0.2");
+    assert_eq!(process.take(3), vec!["src: 10.0.0.1, dest: 10.0.0.2"; 3]);
+    let (status, more, _) = process.end_by(Signal::INT);
+    assert!(status.success(), "{status}");
+    assert!(more.is_empty(), "{more:?}");
+}
+
+#[test]
+fn info_tells_what_the_module_is() {
+    let namespace = Namespace::new();
+    let text = namespace.run("icmptap info");
+    assert!(text.contains(env!("CARGO_PKG_VERSION")), "{text}");
+    let json: Value = serde_json::from_str(&namespace.run("icmptap info -o json")).expect("JSON");
+    assert_eq!(json["module_version"], env!("CARGO_PKG_VERSION"));
+}

@@ -1,0 +1,253 @@
+//! Batches and losses: when events leave, and that each is accounted for.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use icmptap::{BatchSize, FlushInterval, Item, OwnedItem, Received, Snaplen, Subscription};
+use icmptap_vm_tests::listen::Listener;
+use icmptap_vm_tests::net::Wire;
+use icmptap_vm_tests::packet::{Ipv4, Sender, echo, flood};
+use icmptap_vm_tests::process::PATIENCE;
+
+const COUNT: u32 = 5_000;
+
+/// Longer than the test: nothing leaves because its time has come.
+const NEVER: FlushInterval = FlushInterval { us: 1_000_000 };
+
+/// The sequence number of the next echo request, or `None` if none comes soon.
+fn next(subscription: &mut Subscription, patience: Duration) -> Option<u16> {
+    match subscription
+        .recv_before(Instant::now() + patience)
+        .expect("receive")
+    {
+        Received::Item(Item::Event(event)) => {
+            let packet = event.packet();
+            Some(u16::from_be_bytes([packet[26], packet[27]]))
+        }
+        Received::Nothing => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn ping(sender: &Sender, seq: u16) {
+    sender.send(&Ipv4::icmp(echo(1, seq, &[0; 56])).bytes());
+}
+
+#[test]
+fn a_lone_event_leaves_at_once_and_the_next_ones_wait() {
+    let wire = Wire::new();
+    let sender = Sender::new(&wire);
+    let builder = Subscription::builder().flush_interval(NEVER);
+    let mut subscription = wire.right.enter(|| builder.subscribe()).expect("subscribe");
+
+    ping(&sender, 1);
+    assert_eq!(next(&mut subscription, PATIENCE), Some(1));
+    let start = Instant::now();
+    ping(&sender, 2);
+    ping(&sender, 3);
+    let waited = next(&mut subscription, Duration::from_millis(200));
+    // On a machine that stood still for that long there is nothing to see.
+    if start.elapsed() < Duration::from_millis(900) {
+        assert_eq!(waited, None);
+    }
+    // Their time comes without a further packet.
+    assert_eq!(
+        waited.or_else(|| next(&mut subscription, PATIENCE)),
+        Some(2)
+    );
+    assert_eq!(next(&mut subscription, PATIENCE), Some(3));
+    subscription
+        .finish()
+        .expect("finish")
+        .audit()
+        .expect("agree");
+}
+
+#[test]
+fn flush_sends_what_waits() {
+    let wire = Wire::new();
+    let sender = Sender::new(&wire);
+    let builder = Subscription::builder().flush_interval(NEVER);
+    let mut subscription = wire.right.enter(|| builder.subscribe()).expect("subscribe");
+    for seq in 1..=3 {
+        ping(&sender, seq);
+    }
+    subscription.flush().expect("flush");
+    for seq in 1..=3 {
+        // What flush() sent is there: no wait.
+        assert_eq!(next(&mut subscription, Duration::ZERO), Some(seq));
+    }
+}
+
+#[test]
+fn a_full_batch_leaves_before_its_time() {
+    let wire = Wire::new();
+    let sender = Sender::new(&wire);
+    let builder = Subscription::builder().flush_interval(NEVER);
+    let mut subscription = wire.right.enter(|| builder.subscribe()).expect("subscribe");
+    let room = subscription.parameters().batch.0 as usize;
+
+    // 136 bytes each, behind a header of 48; the first one leaves alone.
+    let full = ((room - 48) / 136) as u16;
+    let start = Instant::now();
+    for seq in 0..=full {
+        ping(&sender, seq);
+    }
+    let mut seqs = Vec::new();
+    while let Some(seq) = next(&mut subscription, Duration::from_millis(200)) {
+        seqs.push(seq);
+    }
+    if start.elapsed() < Duration::from_millis(900) {
+        assert_eq!(seqs, (0..=full).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn nothing_waits_without_a_flush_interval() {
+    let wire = Wire::new();
+    let sender = Sender::new(&wire);
+    let builder = Subscription::builder().flush_interval(FlushInterval { us: 0 });
+    let mut subscription = wire.right.enter(|| builder.subscribe()).expect("subscribe");
+    for seq in 1..=10 {
+        ping(&sender, seq);
+    }
+    for seq in 1..=10 {
+        assert_eq!(next(&mut subscription, PATIENCE), Some(seq));
+    }
+}
+
+#[test]
+fn a_flood_arrives_whole_and_in_order() {
+    let wire = Wire::new();
+    let listener = Listener::start(&wire.right);
+    flood(&wire.left, Wire::RIGHT, COUNT);
+    let heard = listener.stop();
+    assert_eq!(heard.lost, 0);
+    assert_eq!(heard.events.len(), COUNT as usize);
+    let mut times: Vec<_> = heard
+        .events
+        .iter()
+        .map(|event| event.as_ref().time_ns())
+        .collect();
+    let sorted = times.is_sorted();
+    times.sort_unstable();
+    assert!(sorted || heard.events.iter().any(|event| event.as_ref().cpu().0 != 0));
+}
+
+/// A reader that sleeps while `COUNT` packets come in, then reads all that is
+/// there.
+fn overrun(wire: &Wire, builder: icmptap::Builder) -> (u64, u64) {
+    let mut subscription = wire.right.enter(|| builder.subscribe()).expect("subscribe");
+    flood(&wire.left, Wire::RIGHT, COUNT);
+    let (mut received, mut gaps) = (0, 0);
+    subscription.stop().expect("stop");
+    for item in subscription.iter() {
+        match item.expect("receive") {
+            OwnedItem::Event(_) => received += 1,
+            OwnedItem::Lost(lost) => gaps += lost.count,
+        }
+    }
+    let summary = subscription.finish().expect("finish");
+    summary.audit().expect("both sides agree");
+    assert_eq!(summary.counters.matched, u64::from(COUNT));
+    assert_eq!(summary.counters.queued, 0);
+    assert_eq!(received, summary.counters.delivered);
+    assert_eq!(
+        gaps + summary.trailing_lost(),
+        summary.counters.lost_overrun
+    );
+    (received, summary.counters.lost_overrun)
+}
+
+#[test]
+fn what_a_reader_misses_is_counted_to_the_last_event() {
+    let wire = Wire::new();
+    let small = Subscription::builder().receive_buffer(16 * 1024);
+    let (received, lost) = overrun(&wire, small.clone());
+    assert!(received > 0 && lost > 0, "{received} received, {lost} lost");
+    assert_eq!(received + lost, u64::from(COUNT));
+
+    // One message per packet.
+    let (_, lost) = overrun(&wire, small.flush_interval(FlushInterval { us: 0 }));
+    assert!(lost > 0);
+}
+
+#[test]
+fn a_reader_that_falls_behind_for_a_while_sees_where() {
+    let wire = Wire::new();
+    let builder = Subscription::builder().receive_buffer(16 * 1024);
+    let mut subscription = wire.right.enter(|| builder.subscribe()).expect("subscribe");
+    flood(&wire.left, Wire::RIGHT, COUNT);
+    // Room again: what comes now is received, behind the gap.
+    let mut before = 0;
+    loop {
+        let received = subscription.recv_before(Instant::now() + Duration::from_millis(100));
+        match received.expect("receive") {
+            Received::Item(Item::Event(_)) => before += 1,
+            Received::Nothing => break,
+            other => panic!("{other:?} before there was a gap"),
+        }
+    }
+    wire.left.run("ping -c 1 10.0.0.2");
+    let lost = match subscription.recv().expect("receive") {
+        Some(Item::Lost(lost)) => lost.count,
+        other => panic!("{other:?} instead of the gap"),
+    };
+    assert_eq!(before + lost, u64::from(COUNT));
+    assert!(matches!(
+        subscription.recv().expect("receive"),
+        Some(Item::Event(_))
+    ));
+    subscription
+        .finish()
+        .expect("finish")
+        .audit()
+        .expect("agree");
+}
+
+#[test]
+fn a_record_longer_than_its_batch_has_a_message_of_its_own() {
+    let wire = Wire::new();
+    let sender = Sender::new(&wire);
+    let info = icmptap::Client::open().and_then(|mut client| client.info());
+    let builder = Subscription::builder()
+        .batch(BatchSize(info.expect("info").batch_min.0))
+        .snaplen(Snaplen(65_535))
+        .flush_interval(NEVER);
+    let listener = Listener::with(&wire.right, builder);
+    let sizes = [56, 56, 1400, 56, 1400, 1400, 56];
+    for size in sizes {
+        sender.send(&Ipv4::icmp(echo(1, 1, &vec![0; size])).bytes());
+    }
+    let heard = listener.stop();
+    let found: Vec<usize> = heard
+        .events
+        .iter()
+        .map(|event| event.as_ref().packet().len())
+        .collect();
+    assert_eq!(found, sizes.map(|size| size + 28));
+}
+
+#[test]
+fn many_subscriptions_come_and_go_in_a_flood() {
+    let wire = Wire::new();
+    let steady = Listener::start(&wire.right);
+    thread::scope(|scope| {
+        scope.spawn(|| flood(&wire.left, Wire::RIGHT, COUNT));
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    // Audited by the listener.
+                    let listener = Listener::start(&wire.right);
+                    thread::sleep(Duration::from_millis(20));
+                    listener.stop();
+                }
+            });
+        }
+    });
+    let heard = steady.stop();
+    assert_eq!(
+        heard.events.len() as u64 + heard.lost + heard.summary.trailing_lost(),
+        u64::from(COUNT)
+    );
+}
