@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -216,11 +216,6 @@ fn kill_with_parent(command: &mut Command, parent: u32) {
     // SAFETY: between fork and exec, `tie` makes two system calls and neither
     // allocates nor takes a lock.
     unsafe { command.pre_exec(tie) };
-}
-
-/// The QEMU to run, found on `PATH`.
-pub(crate) fn program() -> PathBuf {
-    "qemu-system-x86_64".into()
 }
 
 /// Fails unless the verdict is a pass.

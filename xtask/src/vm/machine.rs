@@ -5,11 +5,11 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use icmptap_guest::{JOB, Job, MODULE, Report, TESTS, Task};
 
 use super::artifacts::{Binaries, Wanted};
-use super::boot::{self, End, Patience, boot, must_pass};
+use super::boot::{End, Patience, boot, must_pass};
 use super::cpio::Tree;
 use super::place::Place;
 use super::qemu::{Accel, Console, Machine};
@@ -20,6 +20,8 @@ use crate::guest_packages::{ImageFile, ensure_image_files};
 use crate::kernel::{self, Kernel};
 use crate::setup::{self, Tool};
 use crate::{build_module, ui};
+
+const QEMU: &str = "qemu-system-x86_64";
 
 /// The machine
 #[derive(Clone, Debug, clap::Args)]
@@ -99,7 +101,7 @@ impl<'a> Guest<'a> {
             binaries,
             base,
             place,
-            qemu: boot::program(),
+            qemu: setup::find_program(QEMU).with_context(|| format!("{QEMU} is not in PATH"))?,
             accel: Accel::Tcg,
         };
         if !options.icount {
