@@ -6,12 +6,17 @@
 mod archive;
 mod build_module;
 mod cache;
+mod demo;
 mod gen_bindings;
 mod guest_packages;
 mod kernel;
 mod kernels;
 mod setup;
+mod terminal;
 mod ui;
+mod vm;
+mod vm_run;
+mod vm_test;
 mod workspace;
 
 use std::process::ExitCode;
@@ -35,6 +40,9 @@ enum Command {
     GenBindings(gen_bindings::Args),
     BuildModule(build_module::Args),
     Kernels(kernels::Args),
+    VmRun(vm_run::Args),
+    VmTest(vm_test::Args),
+    Demo(demo::Args),
 }
 
 fn main() -> ExitCode {
@@ -44,9 +52,13 @@ fn main() -> ExitCode {
         Command::GenBindings(args) => gen_bindings::run(&args),
         Command::BuildModule(args) => build_module::run(&args, cli.locked),
         Command::Kernels(args) => kernels::run(&args, cli.locked),
+        Command::VmRun(args) => vm_run::run(&args, cli.locked),
+        Command::VmTest(args) => vm_test::run(&args, cli.locked),
+        Command::Demo(args) => demo::run(&args, cli.locked),
     };
     result.unwrap_or_else(|error| {
         ui::error(&error);
-        ExitCode::FAILURE
+        // Apart from what a command in a guest and a failed test exit with.
+        ExitCode::from(125)
     })
 }

@@ -1,0 +1,73 @@
+//! The worker: does the job and reports.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use icmptap_guest::{JOB, Job, Report, Task};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::report::Reports;
+use crate::{module, run, shell, suite};
+
+/// What process 1 calls us.
+pub(crate) const ROLE: &str = "worker";
+
+pub(crate) fn run() -> Result<()> {
+    let reports = Reports::open()?;
+    let result = work(&reports);
+    if let Err(error) = result {
+        reports.problem(&error)?;
+    }
+    reports.send(&Report::Done)?;
+    reports.flush()
+}
+
+fn work(reports: &Reports) -> Result<()> {
+    let text = fs::read(JOB).with_context(|| format!("read {JOB}"))?;
+    let job: Job = serde_json::from_slice(&text).with_context(|| format!("understand {JOB}"))?;
+    if let Some(parameters) = &job.module {
+        module::load(parameters)?;
+    }
+    let uptime_ms = uptime_ms();
+    reports.send(&Report::Ready { uptime_ms })?;
+    let done = task(&job.task, reports);
+    // What still runs holds subscriptions, and the module must go now.
+    kill_everyone();
+    if job.module.is_some() {
+        module::unload()?;
+    }
+    done
+}
+
+fn task(task: &Task, reports: &Reports) -> Result<()> {
+    match task {
+        Task::Boot => Ok(()),
+        Task::Run { argv, env } => run::run(argv, env, reports),
+        Task::Shell { size, term } => shell::run(*size, term.as_deref(), reports),
+        Task::Test {
+            binaries,
+            filter,
+            ignored,
+            timeout_s,
+        } => {
+            let choice = suite::Choice {
+                filter: filter.as_deref(),
+                ignored: *ignored,
+            };
+            suite::run(binaries, choice, *timeout_s, reports)
+        }
+    }
+}
+
+/// `kill(-1)`: every process but the first one and this one (kill(2)).
+pub(crate) fn kill_everyone() {
+    // Fails only when there is nobody.
+    let _ = kill_process_group(Pid::INIT, Signal::KILL);
+}
+
+/// Milliseconds since the kernel started.
+fn uptime_ms() -> u64 {
+    let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = text.split(' ').next().and_then(|word| word.parse().ok());
+    (seconds.unwrap_or(0.0_f64) * 1000.0) as u64
+}

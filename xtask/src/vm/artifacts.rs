@@ -1,0 +1,146 @@
+//! Our own binaries for the guest, static: its image has nobody else's libraries
+//! for them. Cargo decides what must be built.
+
+use std::fs;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use cargo_metadata::{Artifact, Message, TargetKind};
+use object::Endianness;
+use object::elf::{FileHeader64, PT_INTERP};
+use object::read::elf::{FileHeader, ProgramHeader};
+
+use crate::{ui, workspace};
+
+/// The target is named although it is the host's own: otherwise cargo would build
+/// its plug-ins static too, and those cannot be.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Which binaries are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// The guest's first process and `icmptap`.
+    Tools,
+    /// These, and the programs and tests of vm/tests.
+    Tests,
+}
+
+/// Binaries that were built, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Binaries {
+    /// The guest's first process.
+    pub(crate) init: PathBuf,
+    /// Programs.
+    pub(crate) programs: Vec<(String, PathBuf)>,
+    /// Test binaries, sorted.
+    pub(crate) tests: Vec<(String, PathBuf)>,
+}
+
+/// Builds what changed.
+pub(crate) fn build(wanted: Wanted) -> Result<Binaries> {
+    let phase = ui::phase("build", "the guest's binaries");
+    let packages = ["icmptap-guest", "icmptap-cli", "icmptap-vm-tests"];
+    let packages = match wanted {
+        Wanted::Tools => &packages[..2],
+        Wanted::Tests => &packages[..],
+    };
+    let mut binaries = Binaries::default();
+    for artifact in cargo(packages, &["--bins"])? {
+        let (name, path) = executable(&artifact)?;
+        match name.as_str() {
+            "icmptap-guest" => binaries.init = path,
+            _ => binaries.programs.push((name, path)),
+        }
+    }
+    if wanted == Wanted::Tests {
+        for artifact in cargo(&packages[2..], &["--test", "*"])? {
+            if artifact.target.kind.contains(&TargetKind::Test) {
+                binaries.tests.push(executable(&artifact)?);
+            }
+        }
+        binaries.tests.sort();
+    }
+    phase.done();
+    Ok(binaries)
+}
+
+/// Runs cargo, which prints its complaints, and brings what it built or found built.
+fn cargo(packages: &[&str], what: &[&str]) -> Result<Vec<Artifact>> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(workspace::root())
+        .args(["build", "--quiet", "--profile", "guest", "--target", TARGET])
+        // Apart from what the host uses: other flags, and no waiting for its lock.
+        .arg("--target-dir")
+        .arg(workspace::target().join("guest"))
+        .arg("--message-format=json-render-diagnostics")
+        .args(packages.iter().flat_map(|name| ["--package", name]))
+        .args(what)
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().context("cannot run cargo")?;
+    let output = child.stdout.take().expect("the pipe was asked for");
+    let mut artifacts = Vec::new();
+    for message in Message::parse_stream(BufReader::new(output)) {
+        if let Message::CompilerArtifact(artifact) = message.context("read cargo's messages")?
+            && artifact.executable.is_some()
+        {
+            artifacts.push(artifact);
+        }
+    }
+    if !child.wait()?.success() {
+        bail!("the guest's binaries do not build: {command:?}");
+    }
+    Ok(artifacts)
+}
+
+fn executable(artifact: &Artifact) -> Result<(String, PathBuf)> {
+    let path = artifact.executable.clone().expect("only these were kept");
+    let path = path.into_std_path_buf();
+    check_static(&path)?;
+    Ok((artifact.target.name.clone(), path))
+}
+
+/// A binary that needs a loader would fail in the guest, with a puzzling "not found".
+fn check_static(path: &Path) -> Result<()> {
+    let data = fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    if needs_loader(&data).with_context(|| format!("{} is not an ELF file", path.display()))? {
+        bail!("{} is not static", path.display());
+    }
+    Ok(())
+}
+
+fn needs_loader(data: &[u8]) -> object::Result<bool> {
+    let header = FileHeader64::<Endianness>::parse(data)?;
+    let endian = header.endian()?;
+    let segments = header.program_headers(endian, data)?;
+    Ok(segments
+        .iter()
+        .any(|segment| segment.p_type(endian) == PT_INTERP))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dynamic_binary_is_known_as_one() {
+        // This test, like every ordinary program of the host.
+        let path = std::env::current_exe().unwrap();
+        let error = check_static(&path).unwrap_err().to_string();
+        assert!(error.ends_with("is not static"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_binary_is_said_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("text");
+        fs::write(&path, "text").unwrap();
+        let error = check_static(&path).unwrap_err().to_string();
+        assert!(error.ends_with("is not an ELF file"), "{error}");
+    }
+}

@@ -1,0 +1,287 @@
+//! A guest, from the options of a command to its verdict: what the commands that
+//! boot one have in common.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use icmptap_guest::{JOB, Job, MODULE, Report, TESTS, Task};
+
+use super::artifacts::{Binaries, Wanted};
+use super::boot::{End, Patience, boot, must_pass};
+use super::cpio::Tree;
+use super::place::Place;
+use super::qemu::{Accel, Console, Machine};
+use super::verdict::{Expected, Verdict};
+use super::{accel, artifacts, image};
+use crate::cache::Cache;
+use crate::guest_packages::{ImageFile, ensure_image_files};
+use crate::kernel::{self, Kernel};
+use crate::setup::{self, Tool};
+use crate::{build_module, ui};
+
+const QEMU: &str = "qemu-system-x86_64";
+
+/// The machine
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Number of CPUs
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    smp: u32,
+
+    /// Memory in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(128..))]
+    memory: u32,
+
+    /// Let guest time count instructions: repeatable figures, one CPU, no KVM
+    #[arg(long)]
+    icount: bool,
+
+    /// How to run the CPU
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    accel: accel::Wanted,
+
+    /// Set a parameter of the module
+    #[arg(long = "module-param", value_name = "NAME=VALUE")]
+    parameters: Vec<String>,
+
+    /// Show the kernel's console on standard error
+    #[arg(long)]
+    console: bool,
+}
+
+/// A kernel, the binaries and the tools: ready to boot, and again.
+pub(crate) struct Guest<'a> {
+    options: &'a Options,
+    kernel: Kernel,
+    module: Option<PathBuf>,
+    binaries: Binaries,
+    base: PathBuf,
+    place: Place,
+    qemu: PathBuf,
+    accel: Accel,
+}
+
+/// What to do in it.
+pub(crate) struct Errand<'a> {
+    pub(crate) task: Task,
+    pub(crate) copies: &'a [ImageFile],
+    /// Of an unhurried KVM guest, after its boot; slower ones get more.
+    pub(crate) total: Option<Duration>,
+    /// The same, for each report.
+    pub(crate) silence: Option<Duration>,
+}
+
+impl<'a> Guest<'a> {
+    /// Fetches and builds what is not there, and finds out whether KVM works.
+    pub(crate) fn prepare(
+        options: &'a Options,
+        kernel: Option<&str>,
+        with_module: bool,
+        wanted: Wanted,
+        locked: bool,
+    ) -> Result<Guest<'a>> {
+        if options.icount && options.accel == accel::Wanted::Kvm {
+            bail!("--icount counts emulated instructions: it cannot be had with --accel kvm");
+        }
+        setup::need(&[Tool::Qemu])?;
+        let cache = Cache::open()?;
+        let kernel = kernel::ensure(kernel, locked)?;
+        let module = with_module
+            .then(|| build_module::for_kernel(&kernel, false))
+            .transpose()?;
+        let binaries = artifacts::build(wanted)?;
+        let base = image::base(&cache, &ensure_image_files(locked)?)?;
+        let place = Place::take(&kernel.name)?;
+        let mut guest = Guest {
+            options,
+            kernel,
+            module,
+            binaries,
+            base,
+            place,
+            qemu: setup::find_program(QEMU).with_context(|| format!("{QEMU} is not in PATH"))?,
+            accel: Accel::Tcg,
+        };
+        if !options.icount {
+            guest.accel = guest.choose_accel(&cache)?;
+        }
+        Ok(guest)
+    }
+
+    fn choose_accel(&self, cache: &Cache) -> Result<Accel> {
+        let choice = accel::choose(
+            self.options.accel,
+            &accel::Probe {
+                cache,
+                device: Path::new("/dev/kvm"),
+                key: &accel::key(&self.qemu, &self.kernel.release)?,
+                boot: &|| self.probe_kvm(),
+            },
+        )?;
+        if let Some(note) = choice.note {
+            ui::warn(note);
+        }
+        Ok(choice.accel)
+    }
+
+    /// A boot under KVM that does nothing.
+    fn probe_kvm(&self) -> Result<()> {
+        let phase = ui::phase("probe", "whether KVM works");
+        let job = Job {
+            module: None,
+            task: Task::Boot,
+        };
+        let machine = Machine {
+            accel: Accel::Kvm,
+            ..self.machine(&job, &[], false)?
+        };
+        let patience = Patience {
+            boot: Duration::from_secs(15),
+            total: Some(Duration::from_secs(5)),
+            silence: None,
+        };
+        must_pass(&boot(
+            &self.qemu,
+            &machine,
+            Expected::Boot,
+            patience,
+            &mut |_| Ok(()),
+        )?)?;
+        phase.done();
+        Ok(())
+    }
+
+    /// Boots, and gives every report to `each`. Prints what was wrong, if anything was.
+    pub(crate) fn run(
+        &self,
+        errand: Errand<'_>,
+        each: &mut dyn FnMut(&Report) -> Result<()>,
+    ) -> Result<End> {
+        let expected = match errand.task {
+            Task::Boot => Expected::Boot,
+            Task::Run { .. } | Task::Shell { .. } => Expected::Command,
+            Task::Test { .. } => Expected::Tests,
+        };
+        let interactive = matches!(errand.task, Task::Shell { .. });
+        let job = Job {
+            module: self
+                .module
+                .is_some()
+                .then(|| self.options.parameters.clone()),
+            task: errand.task,
+        };
+        let machine = self.machine(&job, errand.copies, interactive)?;
+        let patience = Patience {
+            boot: self.scaled(Duration::from_secs(20)),
+            total: errand.total,
+            silence: errand.silence,
+        };
+        // A line of ours among a command's own would not be quiet.
+        let mut phase = (std::io::stderr().is_terminal() && !interactive)
+            .then(|| ui::phase("boot", self.title()));
+        let end = boot(&self.qemu, &machine, expected, patience, &mut |report| {
+            if let Some(phase) = phase.take() {
+                phase.done();
+            }
+            each(report)
+        })?;
+        drop(phase);
+        self.complain(&end, machine.console.log());
+        Ok(end)
+    }
+
+    /// For what an unhurried KVM guest needs, what this one may.
+    pub(crate) fn scaled(&self, time: Duration) -> Duration {
+        match (self.options.icount, self.accel) {
+            (true, _) => time * 12,
+            (_, Accel::Tcg) => time * 3,
+            (_, Accel::Kvm) => time,
+        }
+    }
+
+    /// What will boot, for people.
+    pub(crate) fn title(&self) -> String {
+        let how = match (self.options.icount, self.accel) {
+            (true, _) => "counting instructions",
+            (_, Accel::Tcg) => "emulated",
+            (_, Accel::Kvm) => "KVM",
+        };
+        format!("{} {} ({how})", self.kernel.name, self.kernel.release)
+    }
+
+    /// The names of the test binaries.
+    pub(crate) fn tests(&self) -> Vec<String> {
+        self.binaries
+            .tests
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    fn machine(&self, job: &Job, copies: &[ImageFile], interactive: bool) -> Result<Machine> {
+        let image = image::build(&self.place, &self.base, &self.ours(job, copies)?)?;
+        let log = self.place.file("console.log");
+        let console = match (interactive, self.options.console) {
+            (true, _) => Console::Terminal {
+                log,
+                reports: self.place.file("reports.jsonl"),
+            },
+            (false, true) => Console::Shown(log),
+            (false, false) => Console::Log(log),
+        };
+        Ok(Machine {
+            accel: self.accel,
+            icount: self.options.icount,
+            smp: self.options.smp,
+            memory_mib: self.options.memory,
+            kernel: self.kernel.vmlinuz.clone(),
+            image,
+            console,
+        })
+    }
+
+    /// Our part of the image.
+    fn ours(&self, job: &Job, copies: &[ImageFile]) -> Result<Tree> {
+        let mut tree = Tree::default();
+        tree.file(JOB, 0o644, serde_json::to_vec(job)?);
+        let mut items = vec![item("/init", 0o755, &self.binaries.init)];
+        if job.module.is_some() {
+            items.extend(self.module.iter().map(|module| item(MODULE, 0o644, module)));
+        }
+        for (name, path) in &self.binaries.programs {
+            items.push(item(&format!("/bin/{name}"), 0o755, path));
+        }
+        for (name, path) in &self.binaries.tests {
+            items.push(item(&format!("{TESTS}/{name}"), 0o755, path));
+        }
+        image::add(&mut tree, &items)?;
+        image::add(&mut tree, copies)?;
+        Ok(tree)
+    }
+
+    fn complain(&self, end: &End, log: &Path) {
+        if end.verdict == Verdict::Pass {
+            return;
+        }
+        ui::warn(format!("{}: {}", self.title(), end.verdict));
+        for reason in &end.reasons {
+            ui::say("because", reason);
+        }
+        if end.verdict != Verdict::TestFailure {
+            for line in &end.last_lines {
+                ui::say("console", line);
+            }
+        }
+        ui::say("see", log.display());
+    }
+}
+
+fn item(path: &str, mode: u32, source: &Path) -> ImageFile {
+    ImageFile {
+        dst: path.to_owned(),
+        mode,
+        src: source.to_owned(),
+    }
+}

@@ -1,0 +1,196 @@
+//! What we want, in QEMU's words.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// How the guest's CPU is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accel {
+    /// By the host's CPU.
+    Kvm,
+    /// By QEMU's translator, some ten times slower.
+    Tcg,
+}
+
+/// What the first serial port, the kernel's console, is connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Console {
+    /// This log.
+    Log(PathBuf),
+    /// QEMU's standard error, and this log.
+    Shown(PathBuf),
+    /// The terminal in both directions, and this log. Then the reports cannot have
+    /// standard output, and go to the other file.
+    Terminal {
+        /// What is shown.
+        log: PathBuf,
+        /// The reports.
+        reports: PathBuf,
+    },
+}
+
+impl Console {
+    /// Where the log is.
+    pub(crate) fn log(&self) -> &Path {
+        match self {
+            Console::Log(log) | Console::Shown(log) | Console::Terminal { log, .. } => log,
+        }
+    }
+}
+
+/// A machine and what it boots.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    pub(crate) accel: Accel,
+    /// Guest time counts instructions, so that the same run gives the same times.
+    /// There is one CPU then, and it is never KVM's.
+    pub(crate) icount: bool,
+    pub(crate) smp: u32,
+    pub(crate) memory_mib: u32,
+    pub(crate) kernel: PathBuf,
+    pub(crate) image: PathBuf,
+    pub(crate) console: Console,
+}
+
+/// What the kernel is told.
+///
+/// Panics end QEMU (`panic=-1` with `-no-reboot`). Messages up to warnings go to the
+/// console, with times, by which `console` knows them; the rest would only cost an
+/// emulated serial port.
+const KERNEL_COMMAND_LINE: &str = "console=ttyS0 panic=-1 printk.time=1 loglevel=5";
+
+/// QEMU's arguments.
+pub(crate) fn arguments(machine: &Machine) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = Vec::new();
+    let mut add = |words: &[&str]| arguments.extend(words.iter().map(Into::into));
+    add(&["-nodefaults", "-no-user-config", "-no-reboot"]);
+    add(&["-display", "none", "-nic", "none", "-machine", "q35"]);
+    match machine.accel {
+        Accel::Kvm => add(&["-accel", "kvm", "-cpu", "host"]),
+        Accel::Tcg => add(&["-accel", "tcg", "-cpu", "max"]),
+    }
+    if machine.icount {
+        add(&["-icount", "shift=0,sleep=off", "-smp", "1"]);
+    } else {
+        add(&["-smp", &machine.smp.to_string()]);
+    }
+    add(&["-m", &machine.memory_mib.to_string()]);
+    add(&["-append", KERNEL_COMMAND_LINE]);
+    let console = match &machine.console {
+        Console::Log(log) => chardev("file,id=console", "path", log),
+        Console::Shown(log) => chardev("file,id=console,path=/dev/stderr", "logfile", log),
+        // Ctrl-C is the guest's; Ctrl-A x ends QEMU.
+        Console::Terminal { log, .. } => {
+            chardev("stdio,id=console,mux=on,signal=off", "logfile", log)
+        }
+    };
+    let reports = match &machine.console {
+        Console::Terminal { reports, .. } => chardev("file,id=reports", "path", reports),
+        _ => "stdio,id=reports,signal=off".into(),
+    };
+    for (flag, value) in [
+        ("-kernel", machine.kernel.clone().into()),
+        ("-initrd", machine.image.clone().into()),
+        ("-chardev", console),
+        ("-serial", "chardev:console".into()),
+        ("-chardev", reports),
+        ("-serial", "chardev:reports".into()),
+    ] {
+        arguments.extend([flag.into(), value]);
+    }
+    arguments
+}
+
+/// A comma in a path is doubled, or QEMU would take it for the end.
+fn chardev(what: &str, option: &str, path: &Path) -> OsString {
+    let path = path.to_string_lossy().replace(',', ",,");
+    format!("{what},{option}={path}").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine() -> Machine {
+        Machine {
+            accel: Accel::Tcg,
+            icount: false,
+            smp: 2,
+            memory_mib: 512,
+            kernel: "/k/vmlinuz".into(),
+            image: "/i/image.cpio".into(),
+            console: Console::Log("/t/console.log".into()),
+        }
+    }
+
+    fn line(machine: &Machine) -> String {
+        let words: Vec<_> = arguments(machine)
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn emulated() {
+        assert_eq!(
+            line(&machine()),
+            "-nodefaults -no-user-config -no-reboot -display none -nic none -machine q35 \
+             -accel tcg -cpu max -smp 2 -m 512 \
+             -append console=ttyS0 panic=-1 printk.time=1 loglevel=5 \
+             -kernel /k/vmlinuz -initrd /i/image.cpio \
+             -chardev file,id=console,path=/t/console.log -serial chardev:console \
+             -chardev stdio,id=reports,signal=off -serial chardev:reports"
+        );
+    }
+
+    #[test]
+    fn by_kvm() {
+        let machine = Machine {
+            accel: Accel::Kvm,
+            ..machine()
+        };
+        assert!(line(&machine).contains(" -accel kvm -cpu host -smp 2 "));
+    }
+
+    #[test]
+    fn counting_instructions_there_is_one_cpu() {
+        let machine = Machine {
+            icount: true,
+            smp: 4,
+            ..machine()
+        };
+        let line = line(&machine);
+        assert!(line.contains(" -accel tcg -cpu max -icount shift=0,sleep=off -smp 1 -m "));
+        assert_eq!(line.matches("-smp").count(), 1);
+    }
+
+    #[test]
+    fn the_terminal_has_the_console_and_a_file_the_reports() {
+        let machine = Machine {
+            console: Console::Terminal {
+                log: "/t/a,b/console.log".into(),
+                reports: "/t/a,b/reports".into(),
+            },
+            ..machine()
+        };
+        let line = line(&machine);
+        assert!(
+            line.contains(
+                " -chardev stdio,id=console,mux=on,signal=off,logfile=/t/a,,b/console.log "
+            )
+        );
+        assert!(line.contains(" -chardev file,id=reports,path=/t/a,,b/reports "));
+    }
+
+    #[test]
+    fn a_shown_console_leaves_standard_output_to_the_reports() {
+        let machine = Machine {
+            console: Console::Shown("/t/console.log".into()),
+            ..machine()
+        };
+        let line = line(&machine);
+        assert!(line.contains(" -chardev file,id=console,path=/dev/stderr,logfile=/t/"));
+        assert!(line.contains(" -chardev stdio,id=reports,signal=off "));
+    }
+}
