@@ -47,6 +47,11 @@ pub(crate) fn ensure_image_files(locked: bool) -> Result<Vec<ImageFile>> {
     GuestPackages::of_this_workspace()?.files(&Archive::of_this_machine()?, locked)
 }
 
+/// The names of the kernel's own modules that `vm/image.toml` asks for.
+pub(crate) fn kernel_modules() -> Result<Vec<String>> {
+    Ok(GuestPackages::of_this_workspace()?.config.modules)
+}
+
 /// The files that name and pin the guest's packages.
 pub(crate) struct GuestPackages {
     config: Config,
@@ -58,6 +63,7 @@ pub(crate) struct GuestPackages {
 #[serde(deny_unknown_fields)]
 struct Config {
     suite: String,
+    modules: Vec<String>,
     #[serde(rename = "program")]
     programs: Vec<Program>,
 }

@@ -24,9 +24,8 @@ const USERS: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:
 const GROUPS: &str = "root:x:0:\nnogroup:x:65534:\n";
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost ip6-localhost\n";
 
-/// The archive of tools, from the cache.
-pub(crate) fn base(cache: &Cache, tools: &[ImageFile]) -> Result<PathBuf> {
-    let mut tree = Tree::default();
+/// The archive of tools, and of what is in `tree` already, from the cache.
+pub(crate) fn base(cache: &Cache, mut tree: Tree, tools: &[ImageFile]) -> Result<PathBuf> {
     for directory in ["proc", "sys", "dev", "tmp", "run", "root", "var"] {
         tree.directory(directory);
     }
@@ -149,7 +148,7 @@ mod tests {
         let ping = dir.path().join("ping");
         fs::write(&ping, "real").unwrap();
         let mut tools = vec![busybox(dir.path())];
-        let without = fs::read(base(&cache, &tools).unwrap()).unwrap();
+        let without = fs::read(base(&cache, Tree::default(), &tools).unwrap()).unwrap();
         assert_eq!(count(&without, "bin/ls"), 1);
         assert_eq!(count(&without, "bin/ping"), 1);
         tools.push(ImageFile {
@@ -157,7 +156,7 @@ mod tests {
             mode: 0o755,
             src: ping,
         });
-        let with = fs::read(base(&cache, &tools).unwrap()).unwrap();
+        let with = fs::read(base(&cache, Tree::default(), &tools).unwrap()).unwrap();
         assert_eq!(count(&with, "bin/ls"), 1);
         assert_eq!(count(&with, "usr/bin/ping"), 1);
         assert_eq!(count(&with, "bin/ping"), 1, "only the real one");
@@ -169,7 +168,7 @@ mod tests {
         let cache = Cache::at(dir.path().join("cache")).unwrap();
         let mut tools = [busybox(dir.path())];
         tools[0].src = dir.path().join("gone");
-        let error = format!("{:#}", base(&cache, &tools).unwrap_err());
+        let error = format!("{:#}", base(&cache, Tree::default(), &tools).unwrap_err());
         assert!(error.contains("gone"), "{error}");
     }
 

@@ -14,9 +14,9 @@ use super::cpio::Tree;
 use super::place::Place;
 use super::qemu::{Accel, Console, Machine};
 use super::verdict::{Expected, Verdict};
-use super::{accel, artifacts, image};
+use super::{accel, artifacts, image, modules};
 use crate::cache::Cache;
-use crate::guest_packages::{ImageFile, ensure_image_files};
+use crate::guest_packages::{ImageFile, ensure_image_files, kernel_modules};
 use crate::kernel::{self, Kernel};
 use crate::setup::{self, Tool};
 use crate::{build_module, ui};
@@ -92,7 +92,9 @@ impl<'a> Guest<'a> {
             .then(|| build_module::for_kernel(&kernel, false))
             .transpose()?;
         let binaries = artifacts::build(wanted)?;
-        let base = image::base(&cache, &ensure_image_files(locked)?)?;
+        let mut tree = Tree::default();
+        modules::add(&mut tree, &kernel, &kernel_modules()?)?;
+        let base = image::base(&cache, tree, &ensure_image_files(locked)?)?;
         let place = Place::take(&kernel.name)?;
         let mut guest = Guest {
             options,

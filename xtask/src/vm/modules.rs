@@ -10,18 +10,42 @@ use std::{fs, io};
 use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSection};
 
+use super::cpio::Tree;
+use crate::kernel::Kernel;
+
+/// Puts the modules of `kernel` called `names`, all that they depend on, and
+/// their index into an image.
+pub(crate) fn add(tree: &mut Tree, kernel: &Kernel, names: &[String]) -> Result<()> {
+    let modules = closure(&kernel.modules, names)?;
+    let to = format!("lib/modules/{}", kernel.release);
+    for module in modules.values() {
+        let path = module.path.display();
+        tree.copy(
+            &format!("{to}/{path}"),
+            0o644,
+            &kernel.modules.join(&module.path),
+        )
+        .with_context(|| format!("cannot put {path} into the image"))?;
+    }
+    tree.file(&format!("{to}/modules.dep"), 0o644, dep_file(&modules));
+    tree.file(&format!("{to}/modules.alias"), 0o644, alias_file(&modules));
+    // What the kernel runs when it wants one (`/proc/sys/kernel/modprobe`).
+    tree.symlink("sbin/modprobe", "/bin/busybox");
+    Ok(())
+}
+
 /// One module: where it is, what it needs first, what it answers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Module {
+struct Module {
     /// Below the modules' directory: `kernel/drivers/net/veth.ko`.
-    pub(crate) path: PathBuf,
+    path: PathBuf,
     depends: Vec<String>,
     aliases: Vec<String>,
 }
 
 /// The modules called `names` below `dir` (`…/lib/modules/RELEASE`) and all
 /// that they depend on, by name.
-pub(crate) fn closure(dir: &Path, names: &[String]) -> Result<BTreeMap<String, Module>> {
+fn closure(dir: &Path, names: &[String]) -> Result<BTreeMap<String, Module>> {
     let mut files = BTreeMap::new();
     index(dir, &mut files).with_context(|| format!("cannot read {}", dir.display()))?;
 
@@ -48,7 +72,7 @@ pub(crate) fn closure(dir: &Path, names: &[String]) -> Result<BTreeMap<String, M
 
 /// `modules.dep`: each module with all that it needs, in the reverse of the
 /// order in which they have to be loaded.
-pub(crate) fn dep_file(modules: &BTreeMap<String, Module>) -> String {
+fn dep_file(modules: &BTreeMap<String, Module>) -> String {
     let mut out = String::new();
     for (name, module) in modules {
         let mut order = Vec::new();
@@ -63,11 +87,7 @@ pub(crate) fn dep_file(modules: &BTreeMap<String, Module>) -> String {
 }
 
 /// Appends `name` to `order`, after all that it needs.
-fn load_order<'a>(
-    modules: &'a BTreeMap<String, Module>,
-    name: &'a str,
-    order: &mut Vec<&'a str>,
-) {
+fn load_order<'a>(modules: &'a BTreeMap<String, Module>, name: &'a str, order: &mut Vec<&'a str>) {
     for needed in &modules[name].depends {
         load_order(modules, needed, order);
     }
@@ -77,7 +97,7 @@ fn load_order<'a>(
 }
 
 /// `modules.alias`: by which names the kernel asks for them.
-pub(crate) fn alias_file(modules: &BTreeMap<String, Module>) -> String {
+fn alias_file(modules: &BTreeMap<String, Module>) -> String {
     modules
         .iter()
         .flat_map(|(name, module)| module.aliases.iter().map(move |alias| (alias, name)))
@@ -123,12 +143,9 @@ fn parse_modinfo(bytes: &[u8], path: &Path) -> Module {
     for string in bytes.split(|byte| *byte == 0) {
         let string = String::from_utf8_lossy(string);
         match string.split_once('=') {
-            Some(("depends", names)) => module.depends.extend(
-                names
-                    .split(',')
-                    .filter(|name| !name.is_empty())
-                    .map(normal),
-            ),
+            Some(("depends", names)) => module
+                .depends
+                .extend(names.split(',').filter(|name| !name.is_empty()).map(normal)),
             Some(("alias", alias)) => module.aliases.push(alias.to_owned()),
             _ => {}
         }
@@ -155,7 +172,10 @@ mod tests {
             ),
             (
                 "nfnetlink".to_owned(),
-                module("kernel/nfnetlink.ko", "depends=\0alias=net-pf-16-proto-12\0"),
+                module(
+                    "kernel/nfnetlink.ko",
+                    "depends=\0alias=net-pf-16-proto-12\0",
+                ),
             ),
             (
                 "libcrc32c".to_owned(),
