@@ -10,7 +10,7 @@ use std::{panic, process, thread};
 use rustix::fd::AsFd;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::process::{command, run, succeed};
+use crate::process::{command, run, succeed, succeed_with};
 
 /// A network namespace, deleted with its last process when dropped.
 pub struct Namespace {
@@ -27,7 +27,7 @@ impl Namespace {
             name: format!("t{}-{nth}", process::id()),
         };
         run(&format!("ip netns add {}", namespace.name));
-        namespace.run("ip link set lo up");
+        namespace.ip("link set lo up");
         namespace
     }
 
@@ -58,6 +58,12 @@ impl Namespace {
                 .join()
         });
         result.unwrap_or_else(|panic| panic::resume_unwind(panic))
+    }
+
+    /// Runs `ip` in here, once for all lines.
+    pub fn ip(&self, lines: &str) {
+        let mut command = command(&format!("ip -netns {} -batch -", self.name));
+        succeed_with(&mut command, lines);
     }
 
     /// The inode number by which the kernel names it.
@@ -117,7 +123,8 @@ pub fn connect(one: End<'_>, two: End<'_>) {
         one.1, one.0.name, two.1, two.0.name
     ));
     for (namespace, interface, address) in [one, two] {
-        namespace.run(&format!("ip addr add {address}/24 dev {interface}"));
-        namespace.run(&format!("ip link set {interface} up"));
+        namespace.ip(&format!(
+            "addr add {address}/24 dev {interface}\nlink set {interface} up\n"
+        ));
     }
 }

@@ -52,6 +52,9 @@ impl Ipv4 {
         )
         .expect("a header");
         header.options = Ipv4Options::try_from(&self.options[..]).expect("options");
+        header
+            .set_payload_len(self.payload.len())
+            .expect("short with its options");
         header.fragment_offset =
             IpFragOffset::try_new(self.fragment_offset / 8).expect("an offset");
         header.more_fragments = self.more_fragments;
@@ -124,6 +127,8 @@ impl Sender {
 /// Sends `count` echo requests from `namespace` to `to`, as fast as can be and
 /// without a look at replies. The first has sequence number 0.
 pub fn flood(namespace: &Namespace, to: Ipv4Addr, count: u32) {
+    // Or some of those that wait for a busy CPU are dropped, before any hook.
+    fs::write("/proc/sys/net/core/netdev_max_backlog", "1000000").expect("sysctl");
     let socket = namespace.enter(|| {
         Socket::new(Domain::IPV4, Type::RAW, Some(socket2::Protocol::ICMPV4)).expect("socket")
     });

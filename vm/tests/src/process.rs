@@ -1,7 +1,7 @@
 //! Programs: run to their end, or beside a test with their lines read as
 //! they come.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -28,7 +28,12 @@ pub fn run(words: &str) -> String {
 
 /// Runs `command` to its end, which has to be a success; returns stdout.
 pub fn succeed(command: &mut Command) -> String {
-    let output = output(command);
+    succeed_with(command, "")
+}
+
+/// Runs `command` to its end, with `input` for stdin; returns stdout.
+pub fn succeed_with(command: &mut Command, input: &str) -> String {
+    let output = output_with(command, input);
     assert!(
         output.status.success(),
         "{command:?}: {}\n{}{}",
@@ -41,10 +46,26 @@ pub fn succeed(command: &mut Command) -> String {
 
 /// Runs `command` to its end, whatever it is.
 pub fn output(command: &mut Command) -> Output {
-    command
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    output_with(command, "")
+}
+
+fn output_with(command: &mut Command, input: &str) -> Output {
+    let mut run = || {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        // Short enough for a pipe; dropped, it ends. Not everybody reads it.
+        let _ = child
+            .stdin
+            .take()
+            .expect("a pipe")
+            .write_all(input.as_bytes());
+        child.wait_with_output()
+    };
+    let result: io::Result<Output> = run();
+    result.unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
 /// Waits until `happened`, or panics with `what` did not happen.

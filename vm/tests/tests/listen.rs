@@ -94,7 +94,7 @@ fn errors_are_shown_with_what_they_are_about() {
     };
     provoke(
         "ping -c 1 -W 1 -t 1 10.0.1.2",
-        "10.0.0.2 > 10.0.0.1 time-exceeded ttl-exceeded for 10.0.0.1 > 10.0.1.2 icmp echo-request",
+        "10.0.0.2 > 10.0.0.1 time-exceeded ttl for 10.0.0.1 > 10.0.1.2 icmp echo-request",
     );
     provoke(
         "ping -c 1 -W 1 -M do -s 1400 10.0.1.2",
@@ -102,7 +102,7 @@ fn errors_are_shown_with_what_they_are_about() {
     );
     provoke(
         "ping -c 1 -W 1 10.9.9.9",
-        "10.0.0.2 > 10.0.0.1 destination-unreachable network-unreachable for 10.0.0.1 > 10.9.9.9",
+        "10.0.0.2 > 10.0.0.1 destination-unreachable net-unreachable for 10.0.0.1 > 10.9.9.9",
     );
     drop(process);
 

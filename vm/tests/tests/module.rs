@@ -1,5 +1,7 @@
 //! The module's own life: in, out, and not out while somebody listens.
 
+use std::fs;
+
 use icmptap::Client;
 use icmptap::reply::Info;
 use icmptap_sys::NL_IMP2;
@@ -15,13 +17,43 @@ fn info() -> Info {
     client.info().expect("info")
 }
 
-/// What `nft list hooks` says of us in a namespace.
-fn hooks(namespace: &Namespace) -> Vec<String> {
-    let text = namespace.run("nft list hooks ip");
-    text.lines()
-        .filter(|line| line.contains("[icmptap]"))
-        .map(|line| line.trim().to_owned())
-        .collect()
+/// Counts how often the kernel calls our netfilter hook: a probe on it.
+struct Calls;
+
+impl Calls {
+    const EVENTS: &str = "/sys/kernel/tracing/kprobe_events";
+    const SWITCH: &str = "/sys/kernel/tracing/events/kprobes/icmptap_hook/enable";
+    const PROFILE: &str = "/sys/kernel/tracing/kprobe_profile";
+
+    fn watch() -> Self {
+        fs::write(Self::EVENTS, "p:icmptap_hook icmptap:on_ipv4").expect("a probe");
+        fs::write(Self::SWITCH, "1").expect("a switch");
+        Self
+    }
+
+    /// Calls until now.
+    fn count(&self) -> u32 {
+        let text = fs::read_to_string(Self::PROFILE).expect("a profile");
+        text.lines()
+            .find_map(|line| line.trim().strip_prefix("icmptap_hook"))
+            .and_then(|counts| counts.split_whitespace().next()?.parse().ok())
+            .expect("our probe")
+    }
+
+    /// Calls while something is done.
+    fn during(&self, something: impl FnOnce()) -> u32 {
+        let before = self.count();
+        something();
+        self.count() - before
+    }
+}
+
+impl Drop for Calls {
+    fn drop(&mut self) {
+        // Left over, it ends with the guest.
+        let _ = fs::write(Self::SWITCH, "0");
+        let _ = fs::write(Self::EVENTS, "-:icmptap_hook");
+    }
 }
 
 #[test]
@@ -47,16 +79,24 @@ fn the_module_stays_while_an_imp2_socket_is_open() {
 #[test]
 fn a_hook_is_there_only_while_somebody_listens() {
     let wire = Wire::new();
-    assert!(hooks(&wire.left).is_empty());
+    let calls = Calls::watch();
+    let ping = || {
+        wire.left.run("ping -c 3 -i 0.05 10.0.0.2");
+    };
+    // Three requests arrive at the right end, three replies at the left one.
+    assert_eq!(calls.during(ping), 0, "nobody listens");
     let one = Listener::start(&wire.left);
-    assert_eq!(hooks(&wire.left), ["-2147483647 on_ipv4 [icmptap]"]);
-    assert!(hooks(&wire.right).is_empty(), "nobody listens there");
+    assert_eq!(calls.during(ping), 3, "one listens at the left end");
     let two = Listener::start(&wire.left);
-    assert_eq!(hooks(&wire.left).len(), 1, "one serves both");
+    assert_eq!(calls.during(ping), 3, "one hook serves both");
+    let three = Listener::start(&wire.right);
+    assert_eq!(calls.during(ping), 6, "now at the right end too");
     one.stop();
-    assert_eq!(hooks(&wire.left).len(), 1);
+    assert_eq!(calls.during(ping), 6);
     two.stop();
-    assert!(hooks(&wire.left).is_empty());
+    assert_eq!(calls.during(ping), 3);
+    three.stop();
+    assert_eq!(calls.during(ping), 0, "nobody listens any more");
 }
 
 #[test]

@@ -229,9 +229,9 @@ fn the_link_layers_padding_is_no_part_of_the_packet() {
 fn the_snaplen_cuts_bytes_and_nothing_else() {
     let data: Vec<u8> = (0..1400).map(|index| index as u8).collect();
     let packet = Ipv4::icmp(echo(8, 1, &data)).bytes();
+    let wire = Wire::new();
+    let sender = Sender::new(&wire);
     for snaplen in [0, 1, 19, 20, 27, 28, 29, 100, 576, 1427, 1428, 1429, 65_535] {
-        let wire = Wire::new();
-        let sender = Sender::new(&wire);
         let builder = Subscription::builder().snaplen(Snaplen(snaplen));
         let listener = Listener::with(&wire.right, builder);
         sender.send(&packet);

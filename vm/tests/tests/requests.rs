@@ -177,8 +177,8 @@ fn attributes_of_the_wrong_kind_are_refused() {
     let subscribe = |bytes: &[u8], errno| {
         asker.refused(sys::ICMPTAP_CMD_SUBSCRIBE, bytes, errno, "");
     };
-    subscribe(&attribute(sys::ICMPTAP_SUB_SNAPLEN, &[1, 0]), ERANGE);
-    subscribe(&attribute(sys::ICMPTAP_SUB_SNAPLEN, &[0; 8]), ERANGE);
+    subscribe(&attribute(sys::ICMPTAP_SUB_SNAPLEN, &[1, 0]), EINVAL);
+    subscribe(&attribute(sys::ICMPTAP_SUB_SNAPLEN, &[0; 8]), EINVAL);
     subscribe(&attribute(sys::ICMPTAP_SUB_COUNTERS, &[]), EINVAL);
     subscribe(&attribute(sys::ICMPTAP_SUB_MAX + 1, &[0; 4]), EINVAL);
     subscribe(&attribute(0x3fff, &[0; 4]), EINVAL);
