@@ -22,7 +22,7 @@ use crate::workspace;
 pub(crate) struct Args {
     /// Write nothing; fail if the checked-in file is not what would be written
     #[arg(long)]
-    check: bool,
+    pub(crate) check: bool,
 }
 
 const OUTPUT: &str = "crates/icmptap-sys/src/bindings.rs";

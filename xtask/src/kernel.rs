@@ -44,6 +44,15 @@ pub(crate) fn ensure(name: Option<&str>, locked: bool) -> Result<Kernel> {
     kernels.ensure(&Archive::of_this_machine()?, name, locked)
 }
 
+/// What [`ensure`] wants, for each of these names, or for the default kernel if
+/// there are none.
+pub(crate) fn named(names: &[String]) -> Vec<Option<&str>> {
+    match names {
+        [] => vec![None],
+        names => names.iter().map(|name| Some(name.as_str())).collect(),
+    }
+}
+
 /// The files that name and pin the kernels.
 pub(crate) struct Kernels {
     pub(crate) config: Config,

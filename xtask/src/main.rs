@@ -13,6 +13,7 @@ mod kernel;
 mod kernels;
 mod setup;
 mod terminal;
+mod test;
 mod ui;
 mod vm;
 mod vm_run;
@@ -43,6 +44,7 @@ enum Command {
     VmRun(vm_run::Args),
     VmTest(vm_test::Args),
     Demo(demo::Args),
+    Test(test::Args),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::VmRun(args) => vm_run::run(&args, cli.locked),
         Command::VmTest(args) => vm_test::run(&args, cli.locked),
         Command::Demo(args) => demo::run(&args, cli.locked),
+        Command::Test(args) => test::run(&args, cli.locked),
     };
     result.unwrap_or_else(|error| {
         ui::error(&error);

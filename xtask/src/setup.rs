@@ -60,6 +60,29 @@ pub(crate) fn need(tools: &[Tool]) -> Result<()> {
     }
 }
 
+/// Makes sure that the Rust toolchain has these components (`rustfmt`), or says
+/// how to get them: a minimal installation has not.
+pub(crate) fn need_components(components: &[&str]) -> Result<()> {
+    let sh = Shell::new()?;
+    for component in components {
+        let program = format!("cargo-{}", component.trim_start_matches("rust"));
+        if cmd!(sh, "{program} --version")
+            .quiet()
+            .ignore_stderr()
+            .read()
+            .is_ok()
+        {
+            continue;
+        }
+        ui::say("install", format!("{component} (rustup)"));
+        cmd!(sh, "rustup component add {component}")
+            .quiet()
+            .run()
+            .with_context(|| format!("{component} not found: add it to the Rust toolchain"))?;
+    }
+    Ok(())
+}
+
 /// The program's place, if it is in PATH.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     find_in(&std::env::var_os("PATH")?, name)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use icmptap_guest::{Outcome, Report, Task};
 
+use crate::kernel;
 use crate::vm::artifacts::Wanted;
 use crate::vm::machine::{Errand, Guest, Options};
 
@@ -23,32 +24,70 @@ pub(crate) struct Args {
     #[command(flatten)]
     options: Options,
 
+    #[command(flatten)]
+    choice: Choice,
+}
+
+/// Which tests, and how patiently.
+#[derive(clap::Args)]
+pub(crate) struct Choice {
     /// Run the tests that are marked `#[ignore]`, and no others
     #[arg(long)]
     ignored: bool,
 
     /// How long one test may take; an emulated guest gets three times that
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", default_value_t = Self::TIMEOUT)]
     timeout: u64,
 
     /// Only tests whose BINARY::TEST contains this
     filter: Option<String>,
 }
 
-pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
-    let kernels: Vec<_> = match args.kernel.as_slice() {
-        [] => vec![None],
-        names => names.iter().map(|name| Some(name.as_str())).collect(),
+impl Choice {
+    const TIMEOUT: u64 = 30;
+
+    /// What a user gets who chooses nothing.
+    pub(crate) const ALL: Choice = Choice {
+        ignored: false,
+        timeout: Self::TIMEOUT,
+        filter: None,
     };
-    let (mut passed, mut failed, mut code) = (0, 0, 0);
-    for kernel in kernels {
-        let guest = Guest::prepare(&args.options, kernel, true, Wanted::Tests, locked)?;
-        let one = guest.scaled(Duration::from_secs(args.timeout));
+}
+
+/// What became of the tests, in all guests together.
+pub(crate) struct Summary {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    /// Of the worst verdict.
+    pub(crate) code: u8,
+}
+
+pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
+    let summary = in_guests(&args.kernel, &args.options, &args.choice, locked)?;
+    println!("{} passed, {} failed", summary.passed, summary.failed);
+    Ok(summary.code.into())
+}
+
+/// Runs tests in a guest of each kernel, and prints what becomes of each.
+pub(crate) fn in_guests(
+    kernels: &[String],
+    options: &Options,
+    choice: &Choice,
+    locked: bool,
+) -> Result<Summary> {
+    let mut summary = Summary {
+        passed: 0,
+        failed: 0,
+        code: 0,
+    };
+    for kernel in kernel::named(kernels) {
+        let guest = Guest::prepare(options, kernel, true, Wanted::Tests, locked)?;
+        let one = guest.scaled(Duration::from_secs(choice.timeout));
         let errand = Errand {
             task: Task::Test {
                 binaries: guest.tests(),
-                filter: args.filter.clone(),
-                ignored: args.ignored,
+                filter: choice.filter.clone(),
+                ignored: choice.ignored,
                 timeout_s: one.as_secs(),
             },
             copies: &[],
@@ -62,13 +101,12 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
             }
             Ok(())
         })?;
-        passed += end.tally.passed;
-        failed += end.tally.failed;
+        summary.passed += end.tally.passed;
+        summary.failed += end.tally.failed;
         // The worst is the highest.
-        code = code.max(end.verdict.code());
+        summary.code = summary.code.max(end.verdict.code());
     }
-    println!("{passed} passed, {failed} failed");
-    Ok(code.into())
+    Ok(summary)
 }
 
 /// One line a test as it ends, a failure's output below.

@@ -3,12 +3,14 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::thread;
+use std::time::Duration;
 
 use etherparse::{IpFragOffset, IpNumber, Ipv4Header, Ipv4Options};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::net::{Namespace, Wire};
-use crate::process::run;
+use crate::process::{run, wait_until};
 use crate::sys::link_address;
 
 const ETH_P_IP: u16 = 0x0800;
@@ -125,7 +127,8 @@ impl Sender {
 }
 
 /// Sends `count` echo requests from `namespace` to `to`, as fast as can be and
-/// without a look at replies. The first has sequence number 0.
+/// without a look at replies, and waits until they have arrived. The first has
+/// sequence number 0.
 pub fn flood(namespace: &Namespace, to: Ipv4Addr, count: u32) {
     // Or some of those that wait for a busy CPU are dropped, before any hook.
     fs::write("/proc/sys/net/core/netdev_max_backlog", "1000000").expect("sysctl");
@@ -137,6 +140,21 @@ pub fn flood(namespace: &Namespace, to: Ipv4Addr, count: u32) {
         let request = echo(0x1234, seq as u16, &[0; 56]);
         socket.send_to(&request, &to).expect("send");
     }
+    wait_until("what was sent has arrived", || {
+        let waited = backlog();
+        thread::sleep(Duration::from_millis(10));
+        waited == 0 && backlog() == 0
+    });
+}
+
+/// Packets that wait for a CPU, on all of them: `softnet_backlog_len` in the
+/// kernel's `net/core/net-procfs.c`.
+fn backlog() -> u32 {
+    let text = fs::read_to_string("/proc/net/softnet_stat").expect("softnet_stat");
+    text.lines()
+        .map(|line| line.split_whitespace().nth(11).expect("twelve columns"))
+        .map(|length| u32::from_str_radix(length, 16).expect("hexadecimal"))
+        .sum()
 }
 
 /// Of `eth0` in the thread's network namespace.
