@@ -60,10 +60,18 @@ fn main() -> ExitCode {
         println!("\n{what}\n$ {words}");
         // That it fails is what most of them are for.
         output(&mut client.command(words));
-        let shown: usize = listeners
-            .iter()
-            .map(|(at, listener)| show(at, listener))
-            .sum();
+        let mut lines: Vec<String> = Vec::new();
+        for (at, listener) in &listeners {
+            while let Some(line) = listener.line(QUIET) {
+                lines.push(format!("{line}   <- seen by the {at}"));
+            }
+        }
+        // Each begins with its time.
+        lines.sort();
+        for line in &lines {
+            println!("  {line}");
+        }
+        let shown = lines.len();
         if shown < expected {
             println!("  {shown} messages, at least {expected} were expected");
             silent += 1;
@@ -85,14 +93,4 @@ fn listen(namespace: &Namespace) -> Process {
     let process = Process::start(namespace.command("icmptap listen"));
     process.wait_for("listening on");
     process
-}
-
-/// Prints what was heard; returns how many lines that were.
-fn show(at: &str, listener: &Process) -> usize {
-    let mut lines = 0;
-    while let Some(line) = listener.line(QUIET) {
-        println!("  {at}  {line}");
-        lines += 1;
-    }
-    lines
 }
