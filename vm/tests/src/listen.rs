@@ -7,6 +7,11 @@ use icmptap::{Builder, OwnedItem, Stopper, Subscription, Summary};
 
 use crate::net::Namespace;
 
+/// Subscribes in `namespace`.
+pub fn subscribe(namespace: &Namespace, builder: &Builder) -> Subscription {
+    namespace.enter(|| builder.subscribe()).expect("subscribe")
+}
+
 /// Collects what a subscription hands out, until [`Listener::stop`].
 pub struct Listener {
     stopper: Stopper,
@@ -31,7 +36,7 @@ impl Listener {
 
     /// Subscribes in `namespace`.
     pub fn with(namespace: &Namespace, builder: Builder) -> Self {
-        let subscription = namespace.enter(|| builder.subscribe()).expect("subscribe");
+        let subscription = subscribe(namespace, &builder);
         Self {
             stopper: subscription.stopper(),
             thread: thread::spawn(|| collect(subscription)),

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::{panic, process, thread};
 
 use rustix::fd::AsFd;
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::thread::{
+    CapabilitySet, LinkNameSpaceType, capabilities, move_into_link_name_space, set_capabilities,
+};
 
 use crate::process::{command, run, succeed, succeed_with};
 
@@ -58,6 +60,17 @@ impl Namespace {
                 .join()
         });
         result.unwrap_or_else(|panic| panic::resume_unwind(panic))
+    }
+
+    /// As [`enter`](Self::enter), without the right to change anything in here.
+    pub fn enter_unprivileged<T: Send>(&self, function: impl FnOnce() -> T + Send) -> T {
+        self.enter(|| {
+            // Of this thread only; the others keep theirs.
+            let mut sets = capabilities(None).expect("capget");
+            sets.effective.remove(CapabilitySet::NET_ADMIN);
+            set_capabilities(None, sets).expect("capset");
+            function()
+        })
     }
 
     /// Runs `ip` in here, once for all lines.

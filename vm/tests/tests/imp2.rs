@@ -9,7 +9,6 @@ use icmptap_vm_tests::packet::{flood, slab_objects};
 use icmptap_vm_tests::process::{Process, wait_until};
 use icmptap_vm_tests::{imp2, module};
 use rustix::process::Signal;
-use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 const REGISTER: u16 = IMP2_U_PID as u16;
 const CLOSE: u16 = IMP2_CLOSE as u16;
@@ -192,11 +191,7 @@ fn a_long_message_registers_like_a_short_one() {
 #[test]
 fn the_unprivileged_get_eperm() {
     let namespace = Namespace::new();
-    namespace.enter(|| {
-        // This thread only; the others keep theirs.
-        let mut sets = capabilities(None).expect("capget");
-        sets.effective.remove(CapabilitySet::NET_ADMIN);
-        set_capabilities(None, sets).expect("capset");
+    namespace.enter_unprivileged(|| {
         let socket = Socket::open(NL_IMP2);
         assert_eq!(ask(&socket, REGISTER), EPERM);
         assert_eq!(ask(&socket, CLOSE), ENOENT);

@@ -8,7 +8,6 @@ use icmptap_proto::request;
 use icmptap_sys as sys;
 use icmptap_vm_tests::net::Namespace;
 use icmptap_vm_tests::netlink::Socket;
-use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 const EPERM: i32 = 1;
 const ENOENT: i32 = 2;
@@ -224,11 +223,7 @@ fn another_socket_cannot_end_a_subscription() {
 #[test]
 fn anyone_may_ask_and_only_net_admin_may_subscribe() {
     let namespace = Namespace::new();
-    namespace.enter(|| {
-        // This thread only; the others keep theirs.
-        let mut sets = capabilities(None).expect("capget");
-        sets.effective.remove(CapabilitySet::NET_ADMIN);
-        set_capabilities(None, sets).expect("capset");
+    namespace.enter_unprivileged(|| {
         let asker = Asker::new();
         assert_eq!(asker.ask(sys::ICMPTAP_CMD_GET_INFO, &[]), None);
         asker.refused(sys::ICMPTAP_CMD_SUBSCRIBE, &[], EPERM, "CAP_NET_ADMIN");

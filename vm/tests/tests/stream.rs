@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use icmptap::{BatchSize, FlushInterval, Item, OwnedItem, Received, Snaplen, Subscription};
-use icmptap_vm_tests::listen::Listener;
+use icmptap_vm_tests::listen::{Listener, subscribe};
 use icmptap_vm_tests::net::Wire;
 use icmptap_vm_tests::packet::{Ipv4, Sender, echo, flood};
 use icmptap_vm_tests::process::PATIENCE;
@@ -39,7 +39,7 @@ fn a_lone_event_leaves_at_once_and_the_next_ones_wait() {
     let wire = Wire::new();
     let sender = Sender::new(&wire);
     let builder = Subscription::builder().flush_interval(NEVER);
-    let mut subscription = wire.right.enter(|| builder.subscribe()).expect("subscribe");
+    let mut subscription = subscribe(&wire.right, &builder);
 
     ping(&sender, 1);
     assert_eq!(next(&mut subscription, PATIENCE), Some(1));
@@ -69,7 +69,7 @@ fn flush_sends_what_waits() {
     let wire = Wire::new();
     let sender = Sender::new(&wire);
     let builder = Subscription::builder().flush_interval(NEVER);
-    let mut subscription = wire.right.enter(|| builder.subscribe()).expect("subscribe");
+    let mut subscription = subscribe(&wire.right, &builder);
     for seq in 1..=3 {
         ping(&sender, seq);
     }
@@ -85,7 +85,7 @@ fn a_full_batch_leaves_before_its_time() {
     let wire = Wire::new();
     let sender = Sender::new(&wire);
     let builder = Subscription::builder().flush_interval(NEVER);
-    let mut subscription = wire.right.enter(|| builder.subscribe()).expect("subscribe");
+    let mut subscription = subscribe(&wire.right, &builder);
     let room = subscription.parameters().batch.0 as usize;
 
     // 136 bytes each, behind a header of 48; the first one leaves alone.
@@ -108,7 +108,7 @@ fn nothing_waits_without_a_flush_interval() {
     let wire = Wire::new();
     let sender = Sender::new(&wire);
     let builder = Subscription::builder().flush_interval(FlushInterval { us: 0 });
-    let mut subscription = wire.right.enter(|| builder.subscribe()).expect("subscribe");
+    let mut subscription = subscribe(&wire.right, &builder);
     for seq in 1..=10 {
         ping(&sender, seq);
     }
@@ -138,7 +138,7 @@ fn a_flood_arrives_whole_and_in_order() {
 /// A reader that sleeps while `COUNT` packets come in, then reads all that is
 /// there.
 fn overrun(wire: &Wire, builder: icmptap::Builder) -> (u64, u64) {
-    let mut subscription = wire.right.enter(|| builder.subscribe()).expect("subscribe");
+    let mut subscription = subscribe(&wire.right, &builder);
     flood(&wire.left, Wire::RIGHT, COUNT);
     let (mut received, mut gaps) = (0, 0);
     subscription.stop().expect("stop");
@@ -178,7 +178,7 @@ fn a_reader_that_falls_behind_for_a_while_sees_where() {
     let wire = Wire::new();
     let sender = Sender::new(&wire);
     let builder = Subscription::builder().receive_buffer(16 * 1024);
-    let mut subscription = wire.right.enter(|| builder.subscribe()).expect("subscribe");
+    let mut subscription = subscribe(&wire.right, &builder);
     // One CPU, one stream: the gap shows with what comes after it.
     let cpu = sched_getcpu();
     let mut only = CpuSet::new();
