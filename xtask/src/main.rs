@@ -4,6 +4,7 @@
 //! its name and exposes `Args` and `run`.
 
 mod archive;
+mod boot_bench;
 mod build_module;
 mod cache;
 mod demo;
@@ -43,6 +44,7 @@ enum Command {
     VmRun(vm_run::Args),
     VmTest(vm_test::Args),
     Demo(demo::Args),
+    BootBench(boot_bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::VmRun(args) => vm_run::run(&args, cli.locked),
         Command::VmTest(args) => vm_test::run(&args, cli.locked),
         Command::Demo(args) => demo::run(&args, cli.locked),
+        Command::BootBench(args) => boot_bench::run(&args, cli.locked),
     };
     result.unwrap_or_else(|error| {
         ui::error(&error);
