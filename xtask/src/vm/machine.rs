@@ -89,7 +89,7 @@ impl<'a> Guest<'a> {
         let cache = Cache::open()?;
         let kernel = kernel::ensure(kernel, locked)?;
         let module = with_module
-            .then(|| build_module::for_kernel(&kernel, false))
+            .then(|| build_module::stripped(&build_module::for_kernel(&kernel, false)?))
             .transpose()?;
         let binaries = artifacts::build(wanted)?;
         let mut tree = Tree::default();
