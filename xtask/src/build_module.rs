@@ -63,6 +63,24 @@ pub(crate) fn for_kernel(kernel: &Kernel, deny_warnings: bool) -> Result<PathBuf
     build(&source(), &valid_kdir(&kernel.kdir)?, &out, deny_warnings)
 }
 
+/// The module without what only a debugger reads, which is most of it: an emulated
+/// CPU has to copy every byte, twice. Beside the module; made when that is newer.
+pub(crate) fn stripped(module: &Path) -> Result<PathBuf> {
+    let small = module.with_extension("ko.stripped");
+    let time = |path: &Path| fs::metadata(path).and_then(|data| data.modified());
+    let made = time(module).with_context(|| format!("look at {}", module.display()))?;
+    if !time(&small).is_ok_and(|time| time >= made) {
+        let sh = Shell::new()?;
+        let part = module.with_extension("ko.part");
+        cmd!(sh, "strip --strip-debug -o {part} {module}")
+            .quiet()
+            .run()
+            .context("cannot strip the module")?;
+        fs::rename(&part, &small)?;
+    }
+    Ok(small)
+}
+
 fn source() -> PathBuf {
     workspace::root().join("kernel")
 }

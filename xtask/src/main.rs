@@ -4,6 +4,7 @@
 //! its name and exposes `Args` and `run`.
 
 mod archive;
+mod boot_bench;
 mod build_module;
 mod cache;
 mod demo;
@@ -45,6 +46,7 @@ enum Command {
     VmTest(vm_test::Args),
     Demo(demo::Args),
     Test(test::Args),
+    BootBench(boot_bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::VmTest(args) => vm_test::run(&args, cli.locked),
         Command::Demo(args) => demo::run(&args, cli.locked),
         Command::Test(args) => test::run(&args, cli.locked),
+        Command::BootBench(args) => boot_bench::run(&args, cli.locked),
     };
     result.unwrap_or_else(|error| {
         ui::error(&error);

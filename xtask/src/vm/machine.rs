@@ -89,7 +89,7 @@ impl<'a> Guest<'a> {
         let cache = Cache::open()?;
         let kernel = kernel::ensure(kernel, locked)?;
         let module = with_module
-            .then(|| build_module::for_kernel(&kernel, false))
+            .then(|| build_module::stripped(&build_module::for_kernel(&kernel, false)?))
             .transpose()?;
         let binaries = artifacts::build(wanted)?;
         let mut tree = Tree::default();
@@ -213,6 +213,16 @@ impl<'a> Guest<'a> {
         format!("{} {} ({how})", self.kernel.name, self.kernel.release)
     }
 
+    /// QEMU itself.
+    pub(crate) fn qemu(&self) -> &Path {
+        &self.qemu
+    }
+
+    /// The machine of every errand, with another image.
+    pub(crate) fn bare_machine(&self, image: PathBuf, log: PathBuf) -> Machine {
+        self.hardware(image, Console::Log(log))
+    }
+
     /// The names of the test binaries.
     pub(crate) fn tests(&self) -> Vec<String> {
         self.binaries
@@ -233,7 +243,11 @@ impl<'a> Guest<'a> {
             (false, true) => Console::Shown(log),
             (false, false) => Console::Log(log),
         };
-        Ok(Machine {
+        Ok(self.hardware(image, console))
+    }
+
+    fn hardware(&self, image: PathBuf, console: Console) -> Machine {
+        Machine {
             accel: self.accel,
             icount: self.options.icount,
             smp: self.options.smp,
@@ -241,7 +255,7 @@ impl<'a> Guest<'a> {
             kernel: self.kernel.vmlinuz.clone(),
             image,
             console,
-        })
+        }
     }
 
     /// Our part of the image.
