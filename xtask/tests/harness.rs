@@ -458,7 +458,7 @@ impl Terminal {
         tcsetwinsize(&other, size).unwrap();
         let user = File::from(user);
         let (sender, output) = channel();
-        let bytes = user.try_clone().unwrap().bytes();
+        let bytes = BufReader::new(user.try_clone().unwrap()).bytes();
         thread::spawn(move || {
             for byte in bytes.map_while(Result::ok) {
                 if sender.send(byte).is_err() {
