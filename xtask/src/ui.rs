@@ -7,6 +7,7 @@
 use std::fmt::Display;
 use std::io::IsTerminal;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -18,6 +19,8 @@ const WORTH_A_LINE: Duration = Duration::from_secs(1);
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 static TERMINAL: LazyLock<bool> = LazyLock::new(|| std::io::stderr().is_terminal());
+
+static HUSHED: AtomicBool = AtomicBool::new(false);
 
 /// One line: a verb, and what it is done to.
 pub(crate) fn say(verb: &str, what: impl Display) {
@@ -69,6 +72,16 @@ pub(crate) fn transfer(what: impl Display, total: u64) -> Transfer {
     }
 }
 
+/// From now on, where nothing moves, nothing is said of what worked: standard error
+/// is a command's own.
+pub(crate) fn hush() {
+    HUSHED.store(true, Ordering::Relaxed);
+}
+
+fn worth_a_line(took: Duration) -> bool {
+    *TERMINAL || (took > WORTH_A_LINE && !HUSHED.load(Ordering::Relaxed))
+}
+
 /// Something under way; see [`phase`].
 #[must_use = "a phase that is dropped at once has no time"]
 pub(crate) struct Phase {
@@ -83,7 +96,7 @@ impl Phase {
     pub(crate) fn done(self) {
         self.bar.finish_and_clear();
         let took = self.start.elapsed();
-        if *TERMINAL || took > WORTH_A_LINE {
+        if worth_a_line(took) {
             say(self.verb, format!("{}  {}", self.what, seconds(took)));
         }
     }
@@ -115,7 +128,7 @@ impl Transfer {
     pub(crate) fn done(self) {
         self.bar.finish_and_clear();
         let took = self.start.elapsed();
-        if *TERMINAL || took > WORTH_A_LINE {
+        if worth_a_line(took) {
             say(
                 "fetch",
                 format!(

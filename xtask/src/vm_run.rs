@@ -12,6 +12,7 @@ use icmptap_guest::{Report, Stream, Task};
 
 use crate::guest_packages::ImageFile;
 use crate::terminal::Terminal;
+use crate::ui;
 use crate::vm::artifacts::Wanted;
 use crate::vm::machine::{Errand, Guest, Options};
 use crate::vm::verdict::Verdict;
@@ -39,8 +40,8 @@ pub(crate) struct Args {
     timeout: Option<u64>,
 
     /// Put a file into the guest, at / unless said otherwise
-    #[arg(long, value_name = "SRC[:DST]", value_parser = copy)]
-    copy: Vec<ImageFile>,
+    #[arg(long, value_name = "SRC[:DST]")]
+    copy: Vec<String>,
 
     /// The command; without one, a shell
     #[arg(last = true, value_name = "CMD")]
@@ -51,12 +52,21 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
     if args.command.is_empty() && !std::io::stdin().is_terminal() {
         bail!("a shell needs a terminal; give a command after --");
     }
+    // Not while clap parses: what is wrong with a file is not wrong usage.
+    let copies: Vec<_> = args
+        .copy
+        .iter()
+        .map(|text| copy(text))
+        .collect::<Result<_>>()?;
+    if !args.command.is_empty() {
+        ui::hush();
+    }
     let with_module = !args.no_module;
     let kernel = args.kernel.as_deref();
     let guest = Guest::prepare(&args.options, kernel, with_module, Wanted::Tools, locked)?;
     let mut errand = Errand {
         task: Task::Boot,
-        copies: &args.copy,
+        copies: &copies,
         total: args.timeout.map(Duration::from_secs),
         silence: None,
     };

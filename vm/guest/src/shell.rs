@@ -21,7 +21,8 @@ pub(crate) fn run(size: Option<(u16, u16)>, term: Option<&str>, reports: &Report
     let status = Command::new("/init")
         .args([ROLE, &rows.to_string(), &columns.to_string()])
         .env("TERM", term.unwrap_or("vt100"))
-        .env("PS1", "guest \\w # ")
+        // Which dash expands, and it knows no \w.
+        .env("PS1", "guest $PWD # ")
         .current_dir("/root")
         .status()
         .context("start a session")?;

@@ -28,6 +28,10 @@ fn work(reports: &Reports) -> Result<()> {
     if let Some(parameters) = &job.module {
         module::load(parameters)?;
     }
+    // The boot's own messages stay cheap, and a shell's user is not talked over.
+    if !matches!(job.task, Task::Shell { .. }) {
+        show_all_messages()?;
+    }
     let uptime_ms = uptime_ms();
     reports.send(&Report::Ready { uptime_ms })?;
     let done = task(&job.task, reports);
@@ -63,6 +67,12 @@ fn task(task: &Task, reports: &Reports) -> Result<()> {
 pub(crate) fn kill_everyone() {
     // Fails only when there is nobody.
     let _ = kill_process_group(Pid::INIT, Signal::KILL);
+}
+
+/// On the console, those of level info too: kmemleak says there what it found.
+fn show_all_messages() -> Result<()> {
+    const PRINTK: &str = "/proc/sys/kernel/printk";
+    fs::write(PRINTK, "7").with_context(|| format!("write to {PRINTK}"))
 }
 
 /// Milliseconds since the kernel started.

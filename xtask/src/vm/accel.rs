@@ -13,7 +13,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use super::boot::End;
 use super::qemu::Accel;
+use super::verdict::Verdict;
 use crate::cache::Cache;
 
 /// What the user wants.
@@ -36,6 +38,30 @@ pub(crate) struct Choice {
     pub(crate) note: Option<String>,
 }
 
+/// What came of a boot under KVM.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Probed {
+    /// The guest got there.
+    Works,
+    /// The guest hung, or QEMU aborted, for this reason: so it will the next time.
+    Broken(String),
+    /// QEMU declined, for this reason, which may have gone the next time: another
+    /// hypervisor may have the CPU, or QEMU lack a library.
+    Declined(String),
+}
+
+impl Probed {
+    /// What to think of a guest that had nothing to do but get there.
+    pub(crate) fn from(end: &End) -> Probed {
+        let why = || format!("{}: {}", end.verdict, end.reasons.join("; "));
+        match end.verdict {
+            Verdict::Pass => Probed::Works,
+            _ if end.declined => Probed::Declined(why()),
+            _ => Probed::Broken(why()),
+        }
+    }
+}
+
 /// What the decision rests on.
 pub(crate) struct Probe<'a> {
     pub(crate) cache: &'a Cache,
@@ -43,8 +69,8 @@ pub(crate) struct Probe<'a> {
     pub(crate) device: &'a Path,
     /// What the remembered verdict is for; see [`key`].
     pub(crate) key: &'a str,
-    /// Boots the kernel under KVM.
-    pub(crate) boot: &'a dyn Fn() -> Result<()>,
+    /// Boots the kernel under KVM. Fails when QEMU cannot be started at all.
+    pub(crate) boot: &'a dyn Fn() -> Result<Probed>,
 }
 
 /// Decides. Fails when KVM is wanted and does not work.
@@ -85,7 +111,11 @@ fn unusable(probe: &Probe<'_>, insists: bool) -> Result<(Option<String>, bool)> 
         }
         fs::remove_file(&path).context("forget the KVM verdict")?;
     }
-    let why = (probe.boot)().err().map(|error| format!("{error:#}"));
+    let why = match (probe.boot)()? {
+        Probed::Works => None,
+        Probed::Broken(why) => Some(why),
+        Probed::Declined(why) => return Ok((Some(why), true)),
+    };
     let text = why.as_deref().unwrap_or_default();
     probe
         .cache
@@ -122,7 +152,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::vm::boot::{Patience, boot, must_pass};
+    use crate::vm::boot::{Patience, boot};
     use crate::vm::qemu::{Console, Machine};
     use crate::vm::verdict::Expected;
 
@@ -170,28 +200,29 @@ mod tests {
                     silence: None,
                 };
                 let qemu = self.dir.path().join("qemu");
-                must_pass(&boot(
+                Ok(Probed::from(&boot(
                     &qemu,
                     &machine,
                     Expected::Boot,
                     patience,
                     &mut |_| Ok(()),
-                )?)
+                )?))
             };
             choose(
                 wanted,
                 &Probe {
                     cache: &self.cache,
                     device: &self.dir.path().join(device),
-                    key: "accel/test",
+                    key: KEY,
                     boot: &start,
                 },
             )
         }
     }
 
+    const KEY: &str = "accel/test";
     const WORKS: &str = r#"echo '{"report":"done"}'"#;
-    const ABORTS: &str = "echo 'error: failed to set MSR 0x122' >&2; exit 134";
+    const ABORTS: &str = "echo 'error: failed to set MSR 0x122' >&2; kill -ABRT $$";
 
     #[test]
     fn a_kvm_that_works_is_used_and_remembered() {
@@ -227,6 +258,32 @@ mod tests {
         assert!(start.elapsed() < Duration::from_secs(10));
         assert_eq!(choice.accel, Accel::Tcg);
         assert!(choice.note.unwrap().contains("not over in 0.5 s"));
+    }
+
+    #[test]
+    fn a_qemu_that_declines_is_asked_again() {
+        let host =
+            Host::new("echo 'failed to initialize kvm: Device or resource busy' >&2; exit 1");
+        for boots in 1..=2 {
+            let choice = host.choose(Wanted::Auto).unwrap();
+            assert_eq!(choice.accel, Accel::Tcg);
+            let note = choice.note.unwrap();
+            assert!(note.contains("resource busy"), "{note}");
+            assert_eq!(host.boots.get(), boots);
+        }
+        assert_eq!(host.cache.get(KEY), None);
+    }
+
+    #[test]
+    fn a_qemu_that_cannot_start_says_nothing_of_kvm() {
+        let host = Host::new(WORKS);
+        let qemu = host.dir.path().join("qemu");
+        fs::set_permissions(&qemu, fs::Permissions::from_mode(0o644)).unwrap();
+        let error = format!("{:#}", host.choose(Wanted::Auto).unwrap_err());
+        assert!(error.starts_with("cannot start "), "{error}");
+        assert_eq!(host.cache.get(KEY), None);
+        fs::set_permissions(&qemu, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(host.choose(Wanted::Auto).unwrap().accel, Accel::Kvm);
     }
 
     #[test]

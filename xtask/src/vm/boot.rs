@@ -4,12 +4,12 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use duct::{Expression, ReaderHandle};
 use icmptap_guest::Report;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
@@ -36,6 +36,8 @@ pub(crate) struct End {
     /// Why the verdict is no better.
     pub(crate) reasons: Vec<String>,
     pub(crate) tally: Tally,
+    /// QEMU ended with an error of its own before the guest said anything.
+    pub(crate) declined: bool,
     /// The end of the console log.
     pub(crate) last_lines: Vec<String>,
 }
@@ -60,14 +62,15 @@ pub(crate) fn boot(
     }
 
     let mut tally = Tally::default();
-    let ended = match &machine.console {
+    // Its status has no say in the verdict.
+    let (ended, status) = match &machine.console {
         Console::Terminal { reports, .. } => {
             File::create(reports).with_context(|| format!("create {}", reports.display()))?;
-            qemu.run().map_err(|error| not_started(program, error))?;
+            let output = qemu.run().map_err(|error| not_started(program, error))?;
             for line in fs::read_to_string(reports)?.lines() {
                 add(line, &mut tally, each)?;
             }
-            Ended::Itself
+            (Ended::Itself, Some(output.status))
         }
         _ => follow(program, &qemu.stdin_null(), patience, &mut tally, each)?,
     };
@@ -78,9 +81,11 @@ pub(crate) fn boot(
     if !tally.is_done() {
         reasons.extend(last_lines(&stderr, 3).map(|line| format!("QEMU said: {line}")));
     }
+    let failed = status.and_then(|status| status.code()).unwrap_or(0) != 0;
     Ok(End {
         verdict,
         reasons,
+        declined: failed && text.is_empty() && !tally.is_done(),
         tally,
         last_lines: last_lines(log, 15).collect(),
     })
@@ -92,7 +97,7 @@ fn follow(
     patience: Patience,
     tally: &mut Tally,
     each: &mut dyn FnMut(&Report) -> Result<()>,
-) -> Result<Ended> {
+) -> Result<(Ended, Option<ExitStatus>)> {
     let running = qemu.reader().map_err(|error| not_started(program, error))?;
     thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
@@ -107,7 +112,10 @@ fn follow(
         });
         // Whatever makes us stop listening, the scope ends only when QEMU does.
         let _killer = Killer(&running);
-        listen(&receiver, patience, tally, each)
+        let ended = listen(&receiver, patience, tally, each)?;
+        // None yet if it is still to be killed.
+        let output = running.try_wait().context("wait for QEMU")?;
+        Ok((ended, output.map(|output| output.status)))
     })
 }
 
@@ -218,10 +226,80 @@ fn kill_with_parent(command: &mut Command, parent: u32) {
     unsafe { command.pre_exec(tie) };
 }
 
-/// Fails unless the verdict is a pass.
-pub(crate) fn must_pass(end: &End) -> Result<()> {
-    match end.verdict {
-        Verdict::Pass => Ok(()),
-        verdict => bail!("{verdict}: {}", end.reasons.join("; ")),
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use anyhow::bail;
+    use rustix::process::{Pid, test_kill_process};
+
+    use super::*;
+    use crate::vm::qemu::Accel;
+
+    const FOR_EVER: Patience = Patience {
+        boot: Duration::from_secs(60),
+        total: None,
+        silence: None,
+    };
+
+    /// Boots with this script for a QEMU.
+    fn boot_script(
+        dir: &Path,
+        script: &str,
+        each: &mut dyn FnMut(&Report) -> Result<()>,
+    ) -> Result<End> {
+        let qemu = dir.join("qemu");
+        fs::write(&qemu, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&qemu, fs::Permissions::from_mode(0o755)).unwrap();
+        let machine = Machine {
+            accel: Accel::Tcg,
+            icount: false,
+            smp: 1,
+            memory_mib: 64,
+            kernel: "/none".into(),
+            image: "/none".into(),
+            console: Console::Log(dir.join("console.log")),
+        };
+        boot(&qemu, &machine, Expected::Boot, FOR_EVER, each)
+    }
+
+    /// Whatever ends us, an error or a panic, QEMU is not left behind.
+    #[test]
+    fn qemu_goes_when_we_stop_listening() {
+        type Each = dyn FnMut(&Report) -> Result<()>;
+        let panics: &mut Each = &mut |_| panic!("on purpose");
+        let fails: &mut Each = &mut |_| bail!("on purpose");
+        for each in [panics, fails] {
+            let dir = tempfile::tempdir().unwrap();
+            let pid = dir.path().join("pid");
+            let script = format!(
+                "echo $$ > {}; echo '{{\"report\":\"ready\",\"uptime_ms\":1}}'; exec sleep 60",
+                pid.display()
+            );
+            let start = Instant::now();
+            let result = catch_unwind(AssertUnwindSafe(|| boot_script(dir.path(), &script, each)));
+            assert!(!matches!(result, Ok(Ok(_))), "each was not called");
+            assert!(start.elapsed() < Duration::from_secs(20));
+            let pid = fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+            let pid = Pid::from_raw(pid).unwrap();
+            assert_eq!(test_kill_process(pid), Err(rustix::io::Errno::SRCH));
+        }
+    }
+
+    #[test]
+    fn a_qemu_that_declines_is_told_from_one_that_dies() {
+        for (script, declined) in [
+            ("exit 1", true),
+            ("kill -ABRT $$", false),
+            ("exit 0", false),
+            // The console's log stands for the guest's first words.
+            ("echo hello > ${0%/*}/console.log; exit 1", false),
+            (r#"echo '{"report":"done"}'; exit 1"#, false),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let end = boot_script(dir.path(), script, &mut |_| Ok(())).unwrap();
+            assert_eq!(end.declined, declined, "{script}");
+        }
     }
 }

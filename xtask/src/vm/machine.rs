@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use icmptap_guest::{JOB, Job, MODULE, Report, TESTS, Task};
 
+use super::accel::Probed;
 use super::artifacts::{Binaries, Wanted};
-use super::boot::{End, Patience, boot, must_pass};
+use super::boot::{End, Patience, boot};
 use super::cpio::Tree;
 use super::place::Place;
 use super::qemu::{Accel, Console, Machine};
@@ -129,7 +130,7 @@ impl<'a> Guest<'a> {
     }
 
     /// A boot under KVM that does nothing.
-    fn probe_kvm(&self) -> Result<()> {
+    fn probe_kvm(&self) -> Result<Probed> {
         let phase = ui::phase("probe", "whether KVM works");
         let job = Job {
             module: None,
@@ -144,15 +145,11 @@ impl<'a> Guest<'a> {
             total: Some(Duration::from_secs(5)),
             silence: None,
         };
-        must_pass(&boot(
-            &self.qemu,
-            &machine,
-            Expected::Boot,
-            patience,
-            &mut |_| Ok(()),
-        )?)?;
+        let end = boot(&self.qemu, &machine, Expected::Boot, patience, &mut |_| {
+            Ok(())
+        })?;
         phase.done();
-        Ok(())
+        Ok(Probed::from(&end))
     }
 
     /// Boots, and gives every report to `each`. Prints what was wrong, if anything was.

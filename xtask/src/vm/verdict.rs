@@ -196,6 +196,9 @@ fn missing(expected: Expected, tally: &Tally) -> Option<String> {
         (Expected::Tests, Some(plan), _) if plan != tally.reported => {
             Some(format!("{} of {plan} tests were reported", tally.reported))
         }
+        (Expected::Tests, ..) if tally.passed + tally.failed == 0 => {
+            Some("no test was run: all are marked #[ignore]".into())
+        }
         _ => None,
     }
 }
@@ -332,6 +335,13 @@ mod tests {
                 TestFailure,
             ),
             (Tests, &[plan(0), Done], none(), Ended::Itself, TestFailure),
+            (
+                Tests,
+                &[plan(1), test(Outcome::Ignored), Done],
+                none(),
+                Ended::Itself,
+                TestFailure,
+            ),
             (Tests, &[Done], none(), Ended::Itself, TestFailure),
             (
                 Tests,
