@@ -163,6 +163,23 @@ mod tests {
     }
 
     #[test]
+    fn the_same_inputs_give_the_same_bytes_anywhere() {
+        let bytes = || {
+            let dir = tempfile::tempdir().unwrap();
+            let cache = Cache::at(dir.path().join("cache")).unwrap();
+            let base = base(&cache, Tree::default(), &[busybox(dir.path())]).unwrap();
+            let place = Place::at(dir.path().join("place")).unwrap();
+            let mut ours = Tree::default();
+            ours.file("job.json", 0o644, "{}");
+            fs::read(build(&place, &base, &ours).unwrap()).unwrap()
+        };
+        let first = bytes();
+        // Neither another place nor another second shows in it.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        assert!(first == bytes());
+    }
+
+    #[test]
     fn a_tool_that_is_not_there_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::at(dir.path().join("cache")).unwrap();
