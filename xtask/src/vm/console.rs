@@ -43,7 +43,8 @@ const BEGINNINGS: &[&str] = &[
     "INFO: suspicious RCU",
     "rcu: INFO: ",
     "watchdog: BUG: ",
-    "NMI watchdog: ",
+    "watchdog: Watchdog detected ",
+    "NMI watchdog: Watchdog detected ",
     "unregister_netdevice: waiting for ",
     "unreferenced object ",
     "Call Trace:",
@@ -191,6 +192,8 @@ mod tests {
             "rcu: INFO: rcu_sched self-detected stall on CPU",
             "INFO: rcu_preempt detected expedited stalls on CPUs/tasks: { 0-... }",
             "watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [insmod:80]",
+            "watchdog: Watchdog detected hard LOCKUP on cpu 1",
+            "NMI watchdog: Watchdog detected hard LOCKUP on cpu 0",
             "kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
             "unreferenced object 0xffff888003d4a000 (size 64):",
             "unregister_netdevice: waiting for veth0 to become free. Usage count = 2",
@@ -218,7 +221,7 @@ SeaBIOS (version 1.16.2)\r
 [    0.100000] Spectre V2 : WARNING: Unprivileged eBPF is enabled\r
 [    0.200000] clocksource: timekeeping watchdog on CPU0: Marking clocksource 'tsc' as unstable\r
 [    0.300000] rcu: Hierarchical SRCU implementation.\r
-[    0.400000] NMI watchdog\r
+[    0.400000] NMI watchdog: Perf NMI watchdog permanently disabled\r
 [    1.500000] icmptap: loading out-of-tree module taints kernel.\r
 [    2.500000] reboot: Power down\r
 ";
