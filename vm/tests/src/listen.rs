@@ -5,7 +5,7 @@ use std::thread::{self, JoinHandle};
 use icmptap::event::Event;
 use icmptap::{Builder, OwnedItem, Stopper, Subscription, Summary};
 
-use crate::net::Namespace;
+use crate::net::{Namespace, settle};
 
 /// Subscribes in `namespace`.
 pub fn subscribe(namespace: &Namespace, builder: &Builder) -> Subscription {
@@ -43,8 +43,9 @@ impl Listener {
         }
     }
 
-    /// Ends the subscription. What was matched until now is in what it returns.
+    /// Ends the subscription. What was sent until now is in what it returns.
     pub fn stop(self) -> Heard {
+        settle();
         self.stopper.stop();
         self.thread.join().expect("the listener")
     }

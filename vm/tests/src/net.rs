@@ -1,10 +1,11 @@
 //! Network namespaces and the wires between them.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use std::{panic, process, thread};
 
 use rustix::fd::AsFd;
@@ -12,7 +13,7 @@ use rustix::thread::{
     CapabilitySet, LinkNameSpaceType, capabilities, move_into_link_name_space, set_capabilities,
 };
 
-use crate::process::{command, run, succeed, succeed_with};
+use crate::process::{command, run, succeed, succeed_with, wait_until};
 
 /// A network namespace, deleted with its last process when dropped.
 pub struct Namespace {
@@ -140,4 +141,25 @@ pub fn connect(one: End<'_>, two: End<'_>) {
             "addr add {address}/24 dev {interface}\nlink set {interface} up\n"
         ));
     }
+}
+
+/// Waits until what was sent has arrived: packets queue for a busy CPU before
+/// they reach any hook.
+pub fn settle() {
+    wait_until("what was sent has arrived", || {
+        let waiting = backlog();
+        // The last one may be on its way between queue and hook.
+        thread::sleep(Duration::from_millis(10));
+        waiting == 0 && backlog() == 0
+    });
+}
+
+/// Packets that wait for a CPU, on all of them: `softnet_backlog_len` in the
+/// kernel's `net/core/net-procfs.c`.
+fn backlog() -> u32 {
+    let text = fs::read_to_string("/proc/net/softnet_stat").expect("softnet_stat");
+    text.lines()
+        .map(|line| line.split_whitespace().nth(11).expect("twelve columns"))
+        .map(|length| u32::from_str_radix(length, 16).expect("hexadecimal"))
+        .sum()
 }

@@ -3,14 +3,12 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::thread;
-use std::time::Duration;
 
 use etherparse::{IpFragOffset, IpNumber, Ipv4Header, Ipv4Options};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::net::{Namespace, Wire};
-use crate::process::{run, wait_until};
+use crate::net::{Namespace, Wire, settle};
+use crate::process::run;
 use crate::sys::link_address;
 
 const ETH_P_IP: u16 = 0x0800;
@@ -140,21 +138,7 @@ pub fn flood(namespace: &Namespace, to: Ipv4Addr, count: u32) {
         let request = echo(0x1234, seq as u16, &[0; 56]);
         socket.send_to(&request, &to).expect("send");
     }
-    wait_until("what was sent has arrived", || {
-        let waited = backlog();
-        thread::sleep(Duration::from_millis(10));
-        waited == 0 && backlog() == 0
-    });
-}
-
-/// Packets that wait for a CPU, on all of them: `softnet_backlog_len` in the
-/// kernel's `net/core/net-procfs.c`.
-fn backlog() -> u32 {
-    let text = fs::read_to_string("/proc/net/softnet_stat").expect("softnet_stat");
-    text.lines()
-        .map(|line| line.split_whitespace().nth(11).expect("twelve columns"))
-        .map(|length| u32::from_str_radix(length, 16).expect("hexadecimal"))
-        .sum()
+    settle();
 }
 
 /// Of `eth0` in the thread's network namespace.
