@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use icmptap::{BatchSize, FlushInterval, Item, OwnedItem, Received, Snaplen, Subscription};
 use icmptap_vm_tests::listen::{Listener, subscribe};
-use icmptap_vm_tests::net::Wire;
+use icmptap_vm_tests::net::{Wire, settle};
 use icmptap_vm_tests::packet::{Ipv4, Sender, echo, flood};
 use icmptap_vm_tests::process::PATIENCE;
 use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
@@ -73,6 +73,7 @@ fn flush_sends_what_waits() {
     for seq in 1..=3 {
         ping(&sender, seq);
     }
+    settle();
     subscription.flush().expect("flush");
     for seq in 1..=3 {
         // What flush() sent is there: no wait.
