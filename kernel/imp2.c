@@ -129,7 +129,12 @@ static int register_client(struct sk_buff *skb, struct netlink_ext_ack *extack)
 	}
 
 	err = icmptap_sub_begin(skb, &imp2_door, &params, extack);
-	return err == -EBUSY ? 0 : err;
+	if (err == -EBUSY) {
+		/* Nor has a success anything to say. */
+		*extack = (struct netlink_ext_ack) {};
+		err = 0;
+	}
+	return err;
 }
 
 /* Process context, sleeps: the sender's sendmsg(). */

@@ -581,8 +581,14 @@ struct Running {
 impl Running {
     fn start(words: &[&str], script: &str) -> Running {
         let words = [words, &["--timeout", "60", "--", "sh", "-c", script]].concat();
-        let mut command = xtask(&words);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new("/usr/bin/env")
+            // Whoever started the tests in the background may have it ignored.
+            .args(["--default-signal=INT", XTASK])
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         thread::spawn(move || {
