@@ -7,6 +7,7 @@
 
 mod init;
 mod module;
+mod processes;
 mod report;
 mod run;
 mod shell;

@@ -1,15 +1,14 @@
 //! `Run`: a command, its output streamed, its end reported.
 
 use std::io::{self, Read};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 
 use anyhow::{Result, bail};
 use icmptap_guest::{Ending, Report, Stream};
 
+use crate::processes::{ending, kill_everyone};
 use crate::report::Reports;
-use crate::worker::kill_everyone;
 
 /// As much as one report carries. The serial port is slow, and a pipe no bigger.
 const CHUNK: usize = 16 * 1024;
@@ -75,13 +74,5 @@ fn stream(source: Option<impl Read>, stream: Stream, reports: &Reports) -> Resul
         };
         let data = buffer[..length].to_vec().into();
         reports.send(&Report::Output { stream, data })?;
-    }
-}
-
-/// A status in the protocol's terms. Both numbers fit: the kernel keeps eight bits.
-pub(crate) fn ending(status: ExitStatus) -> Ending {
-    match status.signal() {
-        Some(signal) => Ending::Signal(signal as u8),
-        None => Ending::Status(status.code().unwrap_or_default() as u8),
     }
 }

@@ -10,8 +10,8 @@ use rustix::process::{ioctl_tiocsctty, setsid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::termios::{tcgetwinsize, tcsetwinsize};
 
+use crate::processes::ending;
 use crate::report::Reports;
-use crate::run::ending;
 
 /// What [`run`] calls the process that becomes the shell.
 pub(crate) const ROLE: &str = "session";

@@ -4,8 +4,8 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use icmptap_guest::{JOB, Job, Report, Task};
-use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::processes::kill_everyone;
 use crate::report::Reports;
 use crate::{module, run, shell, suite};
 
@@ -61,12 +61,6 @@ fn task(task: &Task, reports: &Reports) -> Result<()> {
             suite::run(binaries, choice, *timeout_s, reports)
         }
     }
-}
-
-/// `kill(-1)`: every process but the first one and this one (kill(2)).
-pub(crate) fn kill_everyone() {
-    // Fails only when there is nobody.
-    let _ = kill_process_group(Pid::INIT, Signal::KILL);
 }
 
 /// On the console, those of level info too: kmemleak says there what it found.
