@@ -3,7 +3,7 @@
 //!
 //! The same inputs give the same bytes, and an image whose inputs have not changed
 //! is not made again. Nothing is compressed: unpacking costs an emulated CPU more
-//! than reading does.
+//! than reading does (docs/testing.md has the figures).
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
