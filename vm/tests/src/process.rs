@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
 
 /// How long anything that has to happen may take. No test is about speed: this
 /// only ends those that would wait forever.
@@ -75,6 +76,17 @@ pub fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Keeps the thread, and the threads and programs that it starts from now on,
+/// on the CPU that it is on; returns its number. What they send over a wire
+/// passes the hooks on that CPU, and so belongs to one stream.
+pub fn stay_on_one_cpu() -> usize {
+    let cpu = sched_getcpu();
+    let mut only = CpuSet::new();
+    only.set(cpu);
+    sched_setaffinity(None, &only).expect("sched_setaffinity");
+    cpu
 }
 
 /// A program that runs beside the test, and is killed with it.

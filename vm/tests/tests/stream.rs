@@ -7,8 +7,7 @@ use icmptap::{BatchSize, FlushInterval, Item, OwnedItem, Received, Snaplen, Subs
 use icmptap_vm_tests::listen::{Listener, subscribe};
 use icmptap_vm_tests::net::{Wire, settle};
 use icmptap_vm_tests::packet::{Ipv4, Sender, echo, flood};
-use icmptap_vm_tests::process::PATIENCE;
-use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
+use icmptap_vm_tests::process::{PATIENCE, stay_on_one_cpu};
 
 const COUNT: u32 = 5_000;
 
@@ -181,10 +180,7 @@ fn a_reader_that_falls_behind_for_a_while_sees_where() {
     let builder = Subscription::builder().receive_buffer(16 * 1024);
     let mut subscription = subscribe(&wire.right, &builder);
     // One CPU, one stream: the gap shows with what comes after it.
-    let cpu = sched_getcpu();
-    let mut only = CpuSet::new();
-    only.set(cpu);
-    sched_setaffinity(None, &only).expect("sched_setaffinity");
+    let cpu = stay_on_one_cpu();
     let request = |seq: u32| sender.send(&Ipv4::icmp(echo(1, seq as u16, &[0; 56])).bytes());
     (0..COUNT).for_each(request);
 
