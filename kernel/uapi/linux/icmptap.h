@@ -17,7 +17,7 @@
  * Counts additions to this file. A program built against a lower number
  * works; one built against a higher number finds less than it knows.
  */
-#define ICMPTAP_SCHEMA_VERSION	1
+#define ICMPTAP_SCHEMA_VERSION	2
 
 enum icmptap_cmd {
 	ICMPTAP_CMD_UNSPEC,
@@ -26,6 +26,8 @@ enum icmptap_cmd {
 	ICMPTAP_CMD_UNSUBSCRIBE,	/* reply: enum icmptap_sub_attr */
 	ICMPTAP_CMD_FLUSH,		/* answered by an acknowledgement */
 	ICMPTAP_CMD_EVENTS,		/* kernel to subscriber: a batch */
+	ICMPTAP_CMD_GET_SUBSCRIPTION,	/* dump: enum icmptap_sub_attr */
+	ICMPTAP_CMD_GET_STATS,		/* do, dump: enum icmptap_stats_attr */
 
 	__ICMPTAP_CMD_MAX,
 	ICMPTAP_CMD_MAX = __ICMPTAP_CMD_MAX - 1
@@ -43,6 +45,7 @@ enum icmptap_info_attr {
 	ICMPTAP_INFO_BATCH_MIN,		/* u32: bytes */
 	ICMPTAP_INFO_BATCH_MAX,		/* u32: bytes */
 	ICMPTAP_INFO_FLUSH_MAX_US,	/* u32: microseconds */
+	ICMPTAP_INFO_FILTER_MAX,	/* u32: instructions */
 
 	__ICMPTAP_INFO_MAX,
 	ICMPTAP_INFO_MAX = __ICMPTAP_INFO_MAX - 1
@@ -51,7 +54,8 @@ enum icmptap_info_attr {
 /*
  * Attributes of ICMPTAP_CMD_SUBSCRIBE, all optional, and of its reply, which
  * holds the values in force. ICMPTAP_CMD_UNSUBSCRIBE takes none and replies
- * with ICMPTAP_SUB_COUNTERS.
+ * with ICMPTAP_SUB_COUNTERS. ICMPTAP_CMD_GET_SUBSCRIPTION takes
+ * ICMPTAP_SUB_ALL_NETNS, and answers with all but ICMPTAP_SUB_FILTER.
  */
 enum icmptap_sub_attr {
 	ICMPTAP_SUB_UNSPEC,
@@ -61,9 +65,40 @@ enum icmptap_sub_attr {
 	ICMPTAP_SUB_BATCH,		/* u32: bytes of a full EVENTS message */
 	ICMPTAP_SUB_FLUSH_US,		/* u32: longest time in a batch; 0: none */
 	ICMPTAP_SUB_COUNTERS,		/* nested: enum icmptap_counter_attr */
+	ICMPTAP_SUB_ICMP_TYPES,		/* 32 bytes: see ICMPTAP_TYPES_LEN */
+	ICMPTAP_SUB_ICMPV6_TYPES,	/* 32 bytes: see ICMPTAP_TYPES_LEN */
+	ICMPTAP_SUB_IFINDEX,		/* u32: input or output interface; 0: any */
+	ICMPTAP_SUB_FILTER,		/* array of struct sock_filter */
+	ICMPTAP_SUB_FILTER_LEN,		/* u32: instructions; from the kernel only */
+	ICMPTAP_SUB_SAMPLE,		/* u32: take one in so many; 1: all */
+	ICMPTAP_SUB_RATE,		/* u32: events per second; 0: no limit */
+	ICMPTAP_SUB_VERDICT,		/* u32: enum icmptap_verdict */
+	ICMPTAP_SUB_ALL_NETNS,		/* flag: of every network namespace */
+
+	/* Of ICMPTAP_CMD_GET_SUBSCRIPTION only. */
+	ICMPTAP_SUB_PORTID,		/* u32: of the subscriber's socket */
+	ICMPTAP_SUB_PROTOCOL,		/* u32: NETLINK_GENERIC or NL_IMP2 */
+	ICMPTAP_SUB_NETNS,		/* u32: inode number of the socket's netns */
+	ICMPTAP_SUB_PID,		/* u32: who subscribed; 0: not seen from here */
+	ICMPTAP_SUB_COMM,		/* string: its command */
 
 	__ICMPTAP_SUB_MAX,
 	ICMPTAP_SUB_MAX = __ICMPTAP_SUB_MAX - 1
+};
+
+/*
+ * A set of ICMP types: type t is bit t % 8 of byte t / 8. A packet that has
+ * no ICMP type (see ICMPTAP_F_NO_ICMP) is wanted if all 256 are.
+ */
+#define ICMPTAP_TYPES_LEN	32
+
+/* What becomes of the packets that a subscription matches. */
+enum icmptap_verdict {
+	ICMPTAP_VERDICT_ACCEPT,		/* they go on */
+	ICMPTAP_VERDICT_DROP,		/* they end here */
+
+	__ICMPTAP_VERDICT_MAX,
+	ICMPTAP_VERDICT_MAX = __ICMPTAP_VERDICT_MAX - 1
 };
 
 /* Bits of ICMPTAP_SUB_FAMILIES and ICMPTAP_INFO_FAMILIES. */
@@ -71,8 +106,9 @@ enum icmptap_sub_attr {
 #define ICMPTAP_FAMILY_IPV6	(1 << 1)	/* ICMPv6 */
 
 /*
- * Events of one subscription, summed over its CPUs. At any quiet moment
- * MATCHED == DELIVERED + LOST_OVERRUN + LOST_NOMEM + QUEUED.
+ * Events of one subscription, or of all of a network namespace's. At any
+ * quiet moment MATCHED == DELIVERED + LOST_OVERRUN + LOST_NOMEM +
+ * LOST_RATELIMIT + QUEUED.
  */
 enum icmptap_counter_attr {
 	ICMPTAP_COUNTER_UNSPEC,
@@ -82,9 +118,27 @@ enum icmptap_counter_attr {
 	ICMPTAP_COUNTER_LOST_OVERRUN,	/* u64: the receive buffer was full, or gone */
 	ICMPTAP_COUNTER_LOST_NOMEM,	/* u64: no memory for the message */
 	ICMPTAP_COUNTER_QUEUED,		/* u64: in a batch not yet sent */
+	ICMPTAP_COUNTER_LOST_RATELIMIT,	/* u64: beyond ICMPTAP_SUB_RATE */
+	ICMPTAP_COUNTER_SAMPLED_OUT,	/* u64: passed over by sampling; not matched */
 
 	__ICMPTAP_COUNTER_MAX,
 	ICMPTAP_COUNTER_MAX = __ICMPTAP_COUNTER_MAX - 1
+};
+
+/*
+ * Attributes of ICMPTAP_CMD_GET_STATS: of the subscriptions, living and ended,
+ * whose sockets are in the requester's network namespace. One message; in a
+ * dump, one for each CPU.
+ */
+enum icmptap_stats_attr {
+	ICMPTAP_STATS_UNSPEC,
+	ICMPTAP_STATS_CPU,		/* u32: in a dump only */
+	ICMPTAP_STATS_NETNS,		/* u32: inode number */
+	ICMPTAP_STATS_SUBSCRIPTIONS,	/* u32: living ones */
+	ICMPTAP_STATS_COUNTERS,		/* nested: enum icmptap_counter_attr */
+
+	__ICMPTAP_STATS_MAX,
+	ICMPTAP_STATS_MAX = __ICMPTAP_STATS_MAX - 1
 };
 
 /*
