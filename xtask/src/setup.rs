@@ -38,6 +38,7 @@ pub(crate) enum Tool {
     DebianKeyring,
     Qemu,
     Libclang,
+    Tshark,
 }
 
 /// Makes sure that these are here, or says how to get them.
@@ -98,6 +99,7 @@ impl Tool {
         Tool::DebianKeyring,
         Tool::Qemu,
         Tool::Libclang,
+        Tool::Tshark,
     ];
 
     fn is_here(self) -> bool {
@@ -123,6 +125,7 @@ impl Tool {
             Tool::DebianKeyring => "the Debian archive keyring",
             Tool::Qemu => "qemu-system-x86_64",
             Tool::Libclang => "libclang",
+            Tool::Tshark => "tshark",
         }
     }
 
@@ -141,6 +144,7 @@ impl Tool {
             ),
             Tool::Qemu => ("qemu-system-x86", "qemu-system-x86-core", "qemu-system-x86"),
             Tool::Libclang => ("libclang1", "clang-libs", "clang"),
+            Tool::Tshark => ("tshark", "wireshark-cli", "wireshark-cli"),
         };
         match family {
             Family::Debian => debian,

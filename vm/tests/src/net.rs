@@ -1,7 +1,7 @@
 //! Network namespaces and the wires between them.
 
 use std::fs::{self, File};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -111,6 +111,10 @@ impl Wire {
     pub const LEFT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
     /// The address of the right end.
     pub const RIGHT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+    /// The IPv6 address of the left end, for those who give it one.
+    pub const LEFT6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1);
+    /// The IPv6 address of the right end, for those who give it one.
+    pub const RIGHT6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2);
 
     /// A new one, with both ends up.
     #[expect(clippy::new_without_default, reason = "it makes things in the kernel")]
