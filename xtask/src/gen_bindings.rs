@@ -72,6 +72,8 @@ const VALUES: &[&str] = &[
     "NLM_F_ACK",
     "NLM_F_ACK_TLVS",
     "NLM_F_CAPPED",
+    "NLM_F_DUMP",
+    "NLM_F_DUMP_INTR",
     "NLM_F_MULTI",
     "NLM_F_REQUEST",
 ];

@@ -6,6 +6,8 @@ use anyhow::{Context, bail};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum, value_parser};
 use icmptap::{Error, Family, Hook};
 
+use crate::types::TypeName;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  ended as asked: by -c, --duration, Ctrl-C, SIGTERM or a closed stdout
@@ -25,6 +27,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Listen(Listen),
+    Subscriptions(Subscriptions),
+    Stats(Stats),
     Info(Info),
     Imp2(Imp2),
 }
@@ -35,6 +39,9 @@ pub(crate) enum Command {
 /// once the kernel listens, losses where they happen (with -o json they go to
 /// stdout, as lines of their own kind), and the counters at the end. Where no
 /// value is given, the kernel's default holds.
+///
+/// A packet is shown if --hook, --family, --type, --interface and the filter all
+/// want it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Listen {
@@ -58,9 +65,34 @@ pub(crate) struct Listen {
     #[arg(long = "family", value_name = "FAMILY", value_enum, value_delimiter = ',', action = ArgAction::Append)]
     pub(crate) families: Vec<FamilyName>,
 
+    /// ICMP types to look for, by number or by name, which may be of either
+    /// family: echo-request,packet-too-big,3
+    #[arg(long = "type", value_name = "TYPE", value_parser = TypeName::parse, value_delimiter = ',', action = ArgAction::Append)]
+    pub(crate) types: Vec<TypeName>,
+
+    /// Only what comes in or leaves by this interface
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) interface: Option<String>,
+
     /// Bytes to keep of a packet, from its IP header on
     #[arg(long, value_name = "BYTES")]
     pub(crate) snaplen: Option<u32>,
+
+    /// Take one packet in so many; the others are counted as sampled out
+    #[arg(long, value_name = "N")]
+    pub(crate) sample: Option<u32>,
+
+    /// Take so many events per second at most; the others are counted as lost
+    #[arg(long, value_name = "N")]
+    pub(crate) rate: Option<u32>,
+
+    /// Look in every network namespace, those to come included
+    #[arg(long)]
+    pub(crate) all_netns: bool,
+
+    /// Drop the packets that are wanted, while this runs
+    #[arg(long)]
+    pub(crate) drop: bool,
 
     /// Size of a full batch of events
     #[arg(long, value_name = "BYTES")]
@@ -77,6 +109,40 @@ pub(crate) struct Listen {
     /// Print interfaces as numbers
     #[arg(short = 'n', long)]
     pub(crate) numeric: bool,
+
+    /// A filter in tcpdump's language (see pcap-filter(7)), which sees a packet
+    /// from its IP header on: icmp6 and host fe80::1
+    #[arg(value_name = "FILTER")]
+    pub(crate) filter: Vec<String>,
+}
+
+/// Print who listens, to what, and what became of it
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Subscriptions {
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub(crate) output: Format,
+
+    /// Those of every network namespace
+    #[arg(long)]
+    pub(crate) all_netns: bool,
+}
+
+/// Print how much was matched, delivered and lost
+///
+/// The sums of all subscriptions, living and ended, that were made in this
+/// network namespace, by cause.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Stats {
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub(crate) output: Format,
+
+    /// One line for each CPU
+    #[arg(long)]
+    pub(crate) per_cpu: bool,
 }
 
 /// Print what the kernel module is and can do
@@ -191,7 +257,7 @@ mod tests {
         let mut cli = Cli::command().term_width(80);
         cli.build();
         help += &cli.render_long_help().to_string();
-        for command in ["listen", "info", "imp2"] {
+        for command in ["listen", "subscriptions", "stats", "info", "imp2"] {
             let command = cli.find_subcommand_mut(command).expect("a subcommand");
             help += &format!("\n\n---- {} ----\n\n", command.get_name());
             help += &command.render_long_help().to_string();
@@ -227,10 +293,24 @@ mod tests {
             &["listen", "--hook", "ingress"],
             &["listen", "--snaplen", "-1"],
             &["listen", "-o", "xml"],
+            &["listen", "--type", "echo-request,ping"],
+            &["listen", "--type", "256"],
+            &["listen", "--sample", "-1"],
+            &["listen", "icmp", "--nonsense"],
         ] {
             let args = ["icmptap"].iter().chain(args);
             assert_eq!(Cli::try_parse_from(args).unwrap_err().exit_code(), 2);
         }
+    }
+
+    #[test]
+    fn a_filter_is_what_is_left() {
+        let args = "icmptap listen -o json icmp6 and host fe80::1 -c 3 --type 3,8 --type 11";
+        let Command::Listen(args) = Cli::try_parse_from(args.split(' ')).unwrap().command else {
+            panic!("not listen")
+        };
+        assert_eq!(args.filter.join(" "), "icmp6 and host fe80::1");
+        assert_eq!((args.count, args.types.len()), (Some(3), 3));
     }
 
     #[test]

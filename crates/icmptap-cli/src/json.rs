@@ -10,7 +10,6 @@ use icmptap::{
     IfIndex, Lost,
     event::{Checksum, ChecksumState, EventRef},
     icmp::{self, Body, Transport, code_word, protocol_word},
-    reply,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -158,27 +157,6 @@ struct Quote {
     icmp: Option<Box<Icmp>>,
 }
 
-/// The line of `icmptap info -o json`.
-#[derive(Debug, Serialize)]
-struct Info {
-    module_version: String,
-    schema_version: u32,
-    /// 32 hexadecimal digits, fresh for each load of the module.
-    boot_id: String,
-    /// The hooks that can be tapped.
-    hooks: Vec<String>,
-    /// The families that can be tapped.
-    families: Vec<String>,
-    /// Bytes.
-    snaplen_max: u32,
-    /// Bytes.
-    batch_min: u32,
-    /// Bytes.
-    batch_max: u32,
-    /// Microseconds.
-    flush_max_us: u32,
-}
-
 /// Prints events as JSON.
 pub(crate) struct Json<N> {
     names: N,
@@ -191,9 +169,10 @@ impl<N: Names> Json<N> {
 
     pub(crate) fn event(&mut self, out: &mut dyn Write, event: &EventRef<'_>) -> io::Result<()> {
         let time = Timestamp::from_nanosecond(event.time_ns().into()).unwrap_or_default();
+        let netns = event.netns();
         let mut interface = |index: IfIndex| Interface {
             index: index.0,
-            name: self.names.name(index),
+            name: self.names.name(netns, index),
         };
         let event = Event {
             time: format!("{time:.9}"),
@@ -251,27 +230,6 @@ impl<N: Names> Json<N> {
             },
         )
     }
-}
-
-pub(crate) fn info(out: &mut dyn Write, info: &reply::Info) -> io::Result<()> {
-    line(
-        out,
-        &Info {
-            module_version: info.module_version.clone(),
-            schema_version: info.schema_version,
-            boot_id: info.boot_id.to_string(),
-            hooks: info.hooks.iter().map(|hook| hook.to_string()).collect(),
-            families: info
-                .families
-                .iter()
-                .map(|family| family.to_string())
-                .collect(),
-            snaplen_max: info.snaplen_max.0,
-            batch_min: info.batch_min.0,
-            batch_max: info.batch_max.0,
-            flush_max_us: info.flush_max.us,
-        },
-    )
 }
 
 fn line(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {

@@ -8,32 +8,29 @@ use std::{
 
 use anyhow::Context;
 use icmptap::{
-    BatchSize, Error, FlushInterval, Item, Lost, Received, Snaplen, Subscription, Summary,
-    event::EventRef,
+    BatchSize, Error, Families, FlushInterval, Item, Lost, RateLimit, Received, Sampling, Snaplen,
+    Subscription, Verdict, event::EventRef,
 };
 use jiff::tz::TimeZone;
 
 use crate::{
     args::{Format, Listen as Args},
-    interfaces::Interfaces,
+    info,
+    interfaces::{self, Interfaces},
     json::Json,
-    say,
+    parameters, say,
     signals::stop_on_signals,
     text::Text,
+    types,
 };
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut subscription = subscribe(args)?;
     stop_on_signals(subscription.stopper())?;
-    let parameters = subscription.parameters();
-    say!(
-        "listening on {}, {}, snaplen {}, batch {}, receive buffer {}",
-        parameters.hooks,
-        parameters.families,
-        parameters.snaplen,
-        parameters.batch,
-        Size(subscription.receive_buffer())
-    );
+    if let Some(sentence) = info::difference(subscription.module()) {
+        say!("{sentence}");
+    }
+    say!("{}", FirstLine(&subscription, args));
 
     let mut printer = Printer::new(args, io::stdout());
     let result = print_all(&mut subscription, args, &mut printer);
@@ -42,13 +39,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         return Err(error.into());
     }
     let summary = subscription.finish()?;
-    say!(
-        "{}",
-        LastLine {
-            shown: printer.shown,
-            summary
-        }
-    );
+    say!("{} shown, {summary}", printer.shown);
     match printer.failure {
         Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("cannot write to stdout")
@@ -58,21 +49,41 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Passes on what the user set, and leaves the rest to the kernel.
-fn subscribe(args: &Args) -> Result<Subscription, Error> {
-    let mut builder = Subscription::builder();
+fn subscribe(args: &Args) -> anyhow::Result<Subscription> {
+    let mut builder = Subscription::builder().all_netns(args.all_netns);
     if !args.hooks.is_empty() {
         builder = builder.hooks(args.hooks.iter().map(|hook| (*hook).into()).collect());
     }
+    let mut families: Option<Families> = None;
     if !args.families.is_empty() {
-        builder = builder.families(
-            args.families
-                .iter()
-                .map(|family| (*family).into())
-                .collect(),
-        );
+        let named = args.families.iter().map(|family| (*family).into());
+        families = Some(named.collect());
+    }
+    if !args.types.is_empty() {
+        let (icmp, icmpv6, having) = types::sets(&args.types, families)?;
+        builder = builder.icmp_types(icmp).icmpv6_types(icmpv6);
+        families = Some(having);
+    }
+    if let Some(families) = families {
+        builder = builder.families(families);
+    }
+    if let Some(name) = &args.interface {
+        builder = builder.interface(interfaces::index(name)?);
+    }
+    if !args.filter.is_empty() {
+        builder = builder.filter(&args.filter.join(" "))?;
     }
     if let Some(snaplen) = args.snaplen {
         builder = builder.snaplen(Snaplen(snaplen));
+    }
+    if let Some(one_in) = args.sample {
+        builder = builder.sampling(Sampling { one_in });
+    }
+    if let Some(per_second) = args.rate {
+        builder = builder.rate_limit(RateLimit { per_second });
+    }
+    if args.drop {
+        builder = builder.verdict(Verdict::Drop);
     }
     if let Some(batch) = args.batch {
         builder = builder.batch(BatchSize(batch));
@@ -83,7 +94,32 @@ fn subscribe(args: &Args) -> Result<Subscription, Error> {
     if let Some(size) = args.rcvbuf {
         builder = builder.receive_buffer(size);
     }
-    builder.subscribe()
+    Ok(builder.subscribe()?)
+}
+
+/// What is in force.
+struct FirstLine<'a>(&'a Subscription, &'a Args);
+
+impl fmt::Display for FirstLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(subscription, args) = self;
+        let parameters = subscription.parameters();
+        write!(
+            f,
+            "listening on {}, {}, snaplen {}, batch {}, receive buffer {}",
+            parameters.hooks,
+            parameters.families,
+            parameters.snaplen,
+            parameters.batch,
+            Size(subscription.receive_buffer())
+        )?;
+        let special = parameters::special(parameters, |_| args.interface.clone());
+        if special.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ", {special}")
+        }
+    }
 }
 
 /// Prints until the subscription has ended and nothing is left.
@@ -159,7 +195,8 @@ impl<W: Write> Printer<W> {
                 Format::Text => {
                     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
                     let colour = io::stdout().is_terminal() && !no_colour;
-                    Style::Text(Text::new(names, TimeZone::system(), colour))
+                    let text = Text::new(names, TimeZone::system(), colour);
+                    Style::Text(text.with_netns(args.all_netns))
                 }
                 Format::Json => Style::Json(Json::new(names)),
             },
@@ -236,77 +273,13 @@ impl fmt::Display for Size {
     }
 }
 
-struct LastLine {
-    shown: u64,
-    summary: Summary,
-}
-
-impl fmt::Display for LastLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        last_line(f, self.shown, self.summary.received, &self.summary.counters)
-    }
-}
-
-fn last_line(
-    f: &mut dyn fmt::Write,
-    shown: u64,
-    received: u64,
-    counters: &icmptap::reply::Counters,
-) -> fmt::Result {
-    let lost = counters.lost();
-    write!(
-        f,
-        "{shown} shown, {received} received, {} matched, {lost} lost",
-        counters.matched
-    )?;
-    let causes: Vec<String> = [
-        (counters.lost_overrun, "receive buffer full"),
-        (counters.lost_nomem, "no memory"),
-    ]
-    .into_iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, cause)| format!("{count} {cause}"))
-    .collect();
-    if causes.is_empty() {
-        Ok(())
-    } else {
-        write!(f, " ({})", causes.join(", "))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use icmptap::reply::Counters;
-    use icmptap_proto::{
-        nlmsg,
-        testing::{self, Record},
-    };
+    use icmptap_proto::testing::{self, Record};
 
     use super::*;
     use crate::text::tests::with_event;
-
-    fn line(counters: [u64; 5]) -> String {
-        let bytes = testing::unsubscribed(1, counters);
-        let message = nlmsg::messages(&bytes).next().unwrap().unwrap();
-        let counters = Counters::decode(&message.generic().unwrap()).unwrap();
-        let mut line = String::new();
-        last_line(&mut line, 5, 6, &counters).unwrap();
-        line
-    }
-
-    #[test]
-    fn the_last_line_names_causes_where_there_are_losses() {
-        assert_eq!(
-            line([6, 6, 0, 0, 0]),
-            "5 shown, 6 received, 6 matched, 0 lost"
-        );
-        assert_eq!(
-            line([18, 6, 10, 2, 0]),
-            "5 shown, 6 received, 18 matched, 12 lost (10 receive buffer full, 2 no memory)"
-        );
-        assert!(line([8, 6, 0, 2, 0]).ends_with("2 lost (2 no memory)"));
-    }
 
     fn printer<W: Write>(args: &[&str], out: W) -> Printer<W> {
         let args = ["icmptap", "listen", "-n"].iter().chain(args);
@@ -344,6 +317,22 @@ mod tests {
             4,
             "event, loss, event, and nothing after the last newline"
         );
+    }
+
+    #[test]
+    fn where_events_may_be_of_any_netns_it_is_shown() {
+        for (args, end) in [
+            (&["--all-netns"][..], " len 28 netns 4026531840\n"),
+            (&[], " len 28\n"),
+        ] {
+            let mut out = Vec::new();
+            let mut printer = printer(args, &mut out);
+            with_event(ping(), |event| printer.event(event));
+            printer.flush();
+            drop(printer);
+            let line = String::from_utf8(out).unwrap();
+            assert!(line.ends_with(end), "{line}");
+        }
     }
 
     #[test]

@@ -3,13 +3,19 @@
 //! This file is only the list: a module per command, one per output format.
 
 mod args;
+mod counters;
 mod imp2;
 mod info;
 mod interfaces;
 mod json;
 mod listen;
+mod output;
+mod parameters;
 mod signals;
+mod stats;
+mod subscriptions;
 mod text;
+mod types;
 
 use std::{
     io::{self, Write},
@@ -30,6 +36,8 @@ fn main() -> ExitCode {
     let result = match args::Cli::parse().command {
         args::Command::Listen(args) => listen::run(&args),
         args::Command::Info(args) => info::run(&args),
+        args::Command::Stats(args) => stats::run(&args),
+        args::Command::Subscriptions(args) => subscriptions::run(&args),
         args::Command::Imp2(args) => imp2::run(&args),
     };
     // What was written to stdout before an error stays in order with it.

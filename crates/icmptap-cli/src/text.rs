@@ -3,7 +3,7 @@
 use std::{fmt, io, io::Write};
 
 use icmptap::{
-    Family, Hook, IfIndex,
+    Family, Hook, IfIndex, Netns,
     event::{Checksum, EventRef},
     icmp::{Body, Echo, Icmpv4, Quote, Transport, Type, code_word, protocol_word},
 };
@@ -16,6 +16,8 @@ pub(crate) struct Text<N> {
     names: N,
     zone: TimeZone,
     colour: bool,
+    /// Whether to say of which network namespace a packet is.
+    netns: bool,
 }
 
 const YELLOW: &str = "\x1b[33m";
@@ -27,7 +29,14 @@ impl<N: Names> Text<N> {
             names,
             zone,
             colour,
+            netns: false,
         }
+    }
+
+    /// Says of which network namespace each packet is.
+    pub(crate) fn with_netns(mut self, netns: bool) -> Self {
+        self.netns = netns;
+        self
     }
 
     pub(crate) fn event(&mut self, out: &mut dyn Write, event: &EventRef<'_>) -> io::Result<()> {
@@ -79,6 +88,9 @@ impl<N: Names> Text<N> {
         if let Some(vlan) = event.vlan() {
             write!(out, " vlan {}", vlan.id())?;
         }
+        if self.netns {
+            write!(out, " netns {}", event.netns())?;
+        }
         writeln!(out)
     }
 
@@ -90,16 +102,19 @@ impl<N: Names> Text<N> {
             Hook::Output | Hook::Postrouting => (None, event.oif()),
             _ => (event.iif(), event.oif()),
         };
+        let netns = event.netns();
         match (iif, oif) {
-            (Some(iif), Some(oif)) => format!("{}>{}", self.name(iif), self.name(oif)),
-            (Some(only), None) | (None, Some(only)) => self.name(only),
+            (Some(iif), Some(oif)) => {
+                format!("{}>{}", self.name(netns, iif), self.name(netns, oif))
+            }
+            (Some(only), None) | (None, Some(only)) => self.name(netns, only),
             (None, None) => "-".to_owned(),
         }
     }
 
-    fn name(&mut self, index: IfIndex) -> String {
+    fn name(&mut self, netns: Netns, index: IfIndex) -> String {
         self.names
-            .name(index)
+            .name(netns, index)
             .unwrap_or_else(|| format!("if{index}"))
     }
 }
@@ -222,7 +237,7 @@ pub(crate) mod tests {
     pub(crate) struct Fixed;
 
     impl Names for Fixed {
-        fn name(&mut self, index: IfIndex) -> Option<String> {
+        fn name(&mut self, _: Netns, index: IfIndex) -> Option<String> {
             match index.0 {
                 2 => Some("eth0".to_owned()),
                 3 => Some("eth1".to_owned()),

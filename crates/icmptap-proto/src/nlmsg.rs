@@ -16,6 +16,9 @@ const NLA_TYPE_MASK: u16 = !((sys::NLA_F_NESTED | sys::NLA_F_NET_BYTEORDER) as u
 /// ([`Status`](crate::reply::Status)).
 pub const ERROR: u16 = sys::NLMSG_ERROR as u16;
 
+/// The message type at the end of a dump ([`Done`](crate::reply::Done)).
+pub const DONE: u16 = sys::NLMSG_DONE as u16;
+
 /// What was wrong with bytes, and where: `at` counts from the datagram's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -76,6 +79,12 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
+    /// Whether what a dump lists changed while it did (`NLM_F_DUMP_INTR`):
+    /// something may be missing, or be there twice.
+    pub fn is_interrupted(&self) -> bool {
+        u32::from(self.flags) & sys::NLM_F_DUMP_INTR != 0
+    }
+
     /// Splits off the generic netlink header: the command, and what follows.
     ///
     /// # Errors
@@ -213,6 +222,12 @@ impl<'a> Attr<'a> {
         std::str::from_utf8(bytes).map_err(|_| DecodeError::Text { at: self.at })
     }
 
+    /// As [`text`](Self::text), where it may be anything.
+    pub(crate) fn lossy_text(&self) -> String {
+        let bytes = self.payload.split(|byte| *byte == 0).next();
+        String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
+    }
+
     pub(crate) fn nested(&self) -> Attrs<'a> {
         attributes(self.payload, self.at)
     }
@@ -288,7 +303,7 @@ impl Writer {
         writer
     }
 
-    /// `payload` must be shorter than 64 KiB: ours are numbers and a name.
+    /// `payload` must be shorter than 64 KiB: the longest is a filter's 32 KiB.
     pub(crate) fn attr(&mut self, kind: u32, payload: &[u8]) {
         self.bytes
             .extend(((NLA_HDRLEN + payload.len()) as u16).to_ne_bytes());

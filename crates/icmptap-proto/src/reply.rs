@@ -1,11 +1,15 @@
 //! What the kernel answers. Attributes this version does not know are skipped.
 
-use std::mem::{offset_of, size_of};
+use std::{
+    cmp::Ordering,
+    mem::{offset_of, size_of},
+};
 
 use icmptap_sys as sys;
 
 use crate::{
-    BatchSize, BootId, Families, FamilyId, FlushInterval, Hooks, Snaplen,
+    BatchSize, BootId, Cpu, Families, FamilyId, FlushInterval, Hooks, IfIndex, Netns, Pid, PortId,
+    Protocol, RateLimit, Sampling, Snaplen, TypeSet, Verdict,
     nlmsg::{Attr, DecodeError, Generic, Message, NLMSG_HDRLEN, align4, attributes, need, u32_at},
 };
 
@@ -48,37 +52,67 @@ impl Status {
         if error == 0 {
             return Ok(Self::Ack);
         }
-        let mut refusal = Refusal {
-            errno: error.saturating_neg(),
-            message: None,
-            offset: None,
+        // The request comes back in front of the attributes, unless capped.
+        let request = offset_of!(sys::nlmsgerr, msg);
+        let echoed = if u32::from(message.flags) & sys::NLM_F_CAPPED != 0 {
+            NLMSG_HDRLEN
+        } else {
+            align4(u32_at(payload, request + offset_of!(sys::nlmsghdr, nlmsg_len)) as usize)
         };
-        if u32::from(message.flags) & sys::NLM_F_ACK_TLVS != 0 {
-            // The request comes back in front of the attributes, unless capped.
-            let request = offset_of!(sys::nlmsgerr, msg);
-            let echoed = if u32::from(message.flags) & sys::NLM_F_CAPPED != 0 {
-                NLMSG_HDRLEN
-            } else {
-                align4(u32_at(payload, request + offset_of!(sys::nlmsghdr, nlmsg_len)) as usize)
-            };
-            let start = request.saturating_add(echoed);
-            need(
-                "an error message with its request",
-                payload,
-                message.at,
-                start,
-            )?;
-            for attr in attributes(&payload[start..], message.at + start) {
-                let attr = attr?;
-                match u32::from(attr.kind) {
-                    sys::NLMSGERR_ATTR_MSG => refusal.message = Some(attr.text()?.to_owned()),
-                    sys::NLMSGERR_ATTR_OFFS => refusal.offset = Some(attr.u32("an offset")?),
-                    _ => {}
-                }
-            }
-        }
-        Ok(Self::Refused(refusal))
+        refusal(message, error, request.saturating_add(echoed)).map(Self::Refused)
     }
+}
+
+/// The end of a dump.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Done {
+    /// That was all.
+    Complete,
+    /// There would be more, but for this.
+    Failed(Refusal),
+}
+
+impl Done {
+    /// Decodes a message whose type is `NLMSG_DONE` (3): an errno, and with
+    /// `NLM_F_ACK_TLVS` the attributes of an extended acknowledgement.
+    ///
+    /// # Errors
+    /// If it is too short, or its attributes are not well formed.
+    pub fn decode(message: &Message<'_>) -> Result<Self, DecodeError> {
+        let errno = size_of::<i32>();
+        need("the end of a dump", message.payload, message.at, errno)?;
+        match u32_at(message.payload, 0) as i32 {
+            error if error < 0 => refusal(message, error, errno).map(Self::Failed),
+            _ => Ok(Self::Complete),
+        }
+    }
+}
+
+/// `error`: a negative errno; `start`: where attributes are, if there are any.
+fn refusal(message: &Message<'_>, error: i32, start: usize) -> Result<Refusal, DecodeError> {
+    let mut refusal = Refusal {
+        errno: error.saturating_neg(),
+        message: None,
+        offset: None,
+    };
+    if u32::from(message.flags) & sys::NLM_F_ACK_TLVS == 0 {
+        return Ok(refusal);
+    }
+    need(
+        "an error message with its request",
+        message.payload,
+        message.at,
+        start,
+    )?;
+    for attr in attributes(&message.payload[start..], message.at + start) {
+        let attr = attr?;
+        match u32::from(attr.kind) {
+            sys::NLMSGERR_ATTR_MSG => refusal.message = Some(attr.text()?.to_owned()),
+            sys::NLMSGERR_ATTR_OFFS => refusal.offset = Some(attr.u32("an offset")?),
+            _ => {}
+        }
+    }
+    Ok(refusal)
 }
 
 /// The family as the controller knows it.
@@ -135,11 +169,24 @@ pub struct Info {
     pub batch_max: BatchSize,
     /// The longest flush interval.
     pub flush_max: FlushInterval,
+    /// The longest filter, in instructions; 0: a module of schema version 1,
+    /// which has none.
+    pub filter_max: u32,
 }
 
 impl Info {
     /// The schema version this crate was made for.
     pub const SCHEMA_KNOWN: u32 = sys::ICMPTAP_SCHEMA_VERSION;
+
+    /// Which of the two, the module and this crate, knows more of the wire
+    /// format.
+    pub fn age(&self) -> Age {
+        match self.schema_version.cmp(&Self::SCHEMA_KNOWN) {
+            Ordering::Less => Age::Older,
+            Ordering::Equal => Age::Same,
+            Ordering::Greater => Age::Newer,
+        }
+    }
 
     /// Decodes the answer to `ICMPTAP_CMD_GET_INFO`.
     ///
@@ -155,6 +202,7 @@ impl Info {
         let mut batch_min = None;
         let mut batch_max = None;
         let mut flush_max = None;
+        let mut filter_max = 0;
         for attr in attributes(body.body, body.at) {
             let attr = attr?;
             match u32::from(attr.kind) {
@@ -181,6 +229,7 @@ impl Info {
                         us: attr.u32("the longest flush interval")?,
                     });
                 }
+                sys::ICMPTAP_INFO_FILTER_MAX => filter_max = attr.u32("the longest filter")?,
                 _ => {}
             }
         }
@@ -194,11 +243,25 @@ impl Info {
             batch_min: held(batch_min, "a smallest batch", body)?,
             batch_max: held(batch_max, "a largest batch", body)?,
             flush_max: held(flush_max, "a longest flush interval", body)?,
+            filter_max,
         })
     }
 }
 
-/// The parameters in force of a subscription.
+/// The module's schema version compared with [`Info::SCHEMA_KNOWN`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// The module lacks some of what this crate knows. What it has works.
+    Older,
+    /// Both know the same.
+    Same,
+    /// The module knows more than this crate. Everything that this crate knows
+    /// works; what the module adds is skipped.
+    Newer,
+}
+
+/// The parameters in force of a subscription. What a module of schema version 1
+/// does not tell is what it does: everything, without a filter or a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Parameters {
@@ -212,6 +275,22 @@ pub struct Parameters {
     pub batch: BatchSize,
     /// Longest wait in a batch.
     pub flush_interval: FlushInterval,
+    /// Types of ICMP it takes.
+    pub icmp_types: TypeSet,
+    /// Types of ICMPv6 it takes.
+    pub icmpv6_types: TypeSet,
+    /// The interface its packets come in or leave by; `None`: any.
+    pub interface: Option<IfIndex>,
+    /// Instructions of its filter; 0: it has none.
+    pub filter_len: u32,
+    /// How much it takes.
+    pub sampling: Sampling,
+    /// How much it takes at most.
+    pub rate_limit: RateLimit,
+    /// What becomes of its packets.
+    pub verdict: Verdict,
+    /// It takes those of every network namespace.
+    pub all_netns: bool,
 }
 
 impl Parameters {
@@ -225,6 +304,14 @@ impl Parameters {
         let mut snaplen = None;
         let mut batch = None;
         let mut flush_interval = None;
+        let mut icmp_types = TypeSet::ALL;
+        let mut icmpv6_types = TypeSet::ALL;
+        let mut interface = None;
+        let mut filter_len = 0;
+        let mut sampling = Sampling::ALL;
+        let mut rate_limit = RateLimit::NONE;
+        let mut verdict = Verdict::Accept;
+        let mut all_netns = false;
         for attr in attributes(body.body, body.at) {
             let attr = attr?;
             match u32::from(attr.kind) {
@@ -239,6 +326,31 @@ impl Parameters {
                         us: attr.u32("the flush interval")?,
                     });
                 }
+                sys::ICMPTAP_SUB_ICMP_TYPES => {
+                    icmp_types = TypeSet::from_bytes(attr.array("the ICMP types")?);
+                }
+                sys::ICMPTAP_SUB_ICMPV6_TYPES => {
+                    icmpv6_types = TypeSet::from_bytes(attr.array("the ICMPv6 types")?);
+                }
+                sys::ICMPTAP_SUB_IFINDEX => {
+                    let index = attr.u32("the interface")?;
+                    interface = (index != 0).then_some(IfIndex(index));
+                }
+                sys::ICMPTAP_SUB_FILTER_LEN => filter_len = attr.u32("the filter's length")?,
+                sys::ICMPTAP_SUB_SAMPLE => {
+                    sampling = Sampling {
+                        one_in: attr.u32("the sampling")?,
+                    };
+                }
+                sys::ICMPTAP_SUB_RATE => {
+                    rate_limit = RateLimit {
+                        per_second: attr.u32("the rate limit")?,
+                    };
+                }
+                sys::ICMPTAP_SUB_VERDICT => {
+                    verdict = Verdict::from_number(attr.u32("the verdict")?);
+                }
+                sys::ICMPTAP_SUB_ALL_NETNS => all_netns = true,
                 _ => {}
             }
         }
@@ -248,15 +360,167 @@ impl Parameters {
             snaplen: held(snaplen, "a snaplen", body)?,
             batch: held(batch, "a batch size", body)?,
             flush_interval: held(flush_interval, "a flush interval", body)?,
+            icmp_types,
+            icmpv6_types,
+            interface,
+            filter_len,
+            sampling,
+            rate_limit,
+            verdict,
+            all_netns,
         })
     }
 }
 
-/// Events of one subscription, summed over its CPUs, as the kernel counted them.
-///
-/// The law of conservation:
-/// `matched == delivered + lost_overrun + lost_nomem + queued`.
+/// A subscription that lives, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SubscriptionInfo {
+    /// Its parameters.
+    pub parameters: Parameters,
+    /// What became of its packets until now.
+    pub counters: Counters,
+    /// The port id of its socket.
+    pub port: PortId,
+    /// The protocol it was made with.
+    pub protocol: Protocol,
+    /// The network namespace of its socket.
+    pub netns: Netns,
+    /// The process that made it; `None`: not to be seen from the reader's PID
+    /// namespace, or gone.
+    pub pid: Option<Pid>,
+    /// The name of that process (`/proc/PID/comm`).
+    pub command: String,
+}
+
+impl SubscriptionInfo {
+    /// Decodes one message of the answer to `ICMPTAP_CMD_GET_SUBSCRIPTION`.
+    ///
+    /// # Errors
+    /// If an attribute is missing or malformed.
+    pub fn decode(body: &Generic<'_>) -> Result<Self, DecodeError> {
+        let mut port = None;
+        let mut protocol = None;
+        let mut netns = None;
+        let mut pid = None;
+        let mut command = None;
+        for attr in attributes(body.body, body.at) {
+            let attr = attr?;
+            match u32::from(attr.kind) {
+                sys::ICMPTAP_SUB_PORTID => port = Some(PortId(attr.u32("the port id")?)),
+                sys::ICMPTAP_SUB_PROTOCOL => {
+                    protocol = Some(Protocol::from_number(attr.u32("the protocol")?));
+                }
+                sys::ICMPTAP_SUB_NETNS => netns = Some(Netns(attr.u32("the netns")?)),
+                sys::ICMPTAP_SUB_PID => {
+                    let number = attr.u32("the process")?;
+                    pid = (number != 0).then_some(Pid(number));
+                }
+                // A process may call itself anything.
+                sys::ICMPTAP_SUB_COMM => command = Some(attr.lossy_text()),
+                _ => {}
+            }
+        }
+        Ok(Self {
+            parameters: Parameters::decode(body)?,
+            counters: Counters::decode(body)?,
+            port: held(port, "a port id", body)?,
+            protocol: held(protocol, "a protocol", body)?,
+            netns: held(netns, "a netns", body)?,
+            pid,
+            command: held(command, "a command", body)?,
+        })
+    }
+}
+
+/// What became of all packets of a network namespace's subscriptions, living
+/// and ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The network namespace of their sockets.
+    pub netns: Netns,
+    /// How many live.
+    pub subscriptions: u32,
+    /// The sums of their counters.
+    pub counters: Counters,
+}
+
+impl Stats {
+    /// Decodes the answer to `ICMPTAP_CMD_GET_STATS`.
+    ///
+    /// # Errors
+    /// If an attribute is missing or malformed.
+    pub fn decode(body: &Generic<'_>) -> Result<Self, DecodeError> {
+        let attrs = StatsAttrs::decode(body)?;
+        Ok(Self {
+            netns: held(attrs.netns, "a netns", body)?,
+            subscriptions: held(attrs.subscriptions, "a number of subscriptions", body)?,
+            counters: held(attrs.counters, "counters", body)?,
+        })
+    }
+}
+
+/// One CPU's part of [`Stats`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CpuStats {
+    /// The CPU.
+    pub cpu: Cpu,
+    /// The network namespace of the subscriptions' sockets.
+    pub netns: Netns,
+    /// The sums of what their streams on this CPU counted.
+    pub counters: Counters,
+}
+
+impl CpuStats {
+    /// Decodes one message of the answer to `ICMPTAP_CMD_GET_STATS` as a dump.
+    ///
+    /// # Errors
+    /// If an attribute is missing or malformed.
+    pub fn decode(body: &Generic<'_>) -> Result<Self, DecodeError> {
+        let attrs = StatsAttrs::decode(body)?;
+        Ok(Self {
+            cpu: held(attrs.cpu, "a CPU", body)?,
+            netns: held(attrs.netns, "a netns", body)?,
+            counters: held(attrs.counters, "counters", body)?,
+        })
+    }
+}
+
+#[derive(Default)]
+struct StatsAttrs {
+    cpu: Option<Cpu>,
+    netns: Option<Netns>,
+    subscriptions: Option<u32>,
+    counters: Option<Counters>,
+}
+
+impl StatsAttrs {
+    fn decode(body: &Generic<'_>) -> Result<Self, DecodeError> {
+        let mut attrs = Self::default();
+        for attr in attributes(body.body, body.at) {
+            let attr = attr?;
+            match u32::from(attr.kind) {
+                sys::ICMPTAP_STATS_CPU => attrs.cpu = Some(Cpu(attr.u32("the CPU")?)),
+                sys::ICMPTAP_STATS_NETNS => attrs.netns = Some(Netns(attr.u32("the netns")?)),
+                sys::ICMPTAP_STATS_SUBSCRIPTIONS => {
+                    attrs.subscriptions = Some(attr.u32("the number of subscriptions")?);
+                }
+                sys::ICMPTAP_STATS_COUNTERS => attrs.counters = Some(Counters::of(&attr, body)?),
+                _ => {}
+            }
+        }
+        Ok(attrs)
+    }
+}
+
+/// Events, as the kernel counted them: of one subscription or of several,
+/// summed over the CPUs or of one.
+///
+/// The law of conservation: `matched == delivered + lost_overrun + lost_nomem +
+/// lost_ratelimit + queued`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
     /// Packets that got a sequence number.
@@ -267,14 +531,22 @@ pub struct Counters {
     pub lost_overrun: u64,
     /// Events lost because there was no memory for the message.
     pub lost_nomem: u64,
+    /// Events lost to the subscription's rate limit; 0 with a module of schema
+    /// version 1, which has no limit.
+    pub lost_ratelimit: u64,
     /// Events in a batch that was not sent yet; 0 after the end.
     pub queued: u64,
+    /// Packets that sampling passed over, which are not matched; 0 with a
+    /// module of schema version 1, which does not sample.
+    pub sampled_out: u64,
 }
 
 impl Counters {
     /// Events lost, whatever the cause.
     pub fn lost(&self) -> u64 {
-        self.lost_overrun.saturating_add(self.lost_nomem)
+        self.lost_overrun
+            .saturating_add(self.lost_nomem)
+            .saturating_add(self.lost_ratelimit)
     }
 
     /// Decodes the answer to `ICMPTAP_CMD_UNSUBSCRIBE`.
@@ -289,12 +561,17 @@ impl Counters {
                 nest = Some(attr);
             }
         }
-        let nest = held(nest, "counters", body)?;
+        Self::of(&held(nest, "counters", body)?, body)
+    }
+
+    fn of(nest: &Attr<'_>, body: &Generic<'_>) -> Result<Self, DecodeError> {
         let mut matched = None;
         let mut delivered = None;
         let mut lost_overrun = None;
         let mut lost_nomem = None;
+        let mut lost_ratelimit = None;
         let mut queued = None;
+        let mut sampled_out = None;
         for attr in nest.nested() {
             let attr = attr?;
             let counter = match u32::from(attr.kind) {
@@ -302,7 +579,9 @@ impl Counters {
                 sys::ICMPTAP_COUNTER_DELIVERED => &mut delivered,
                 sys::ICMPTAP_COUNTER_LOST_OVERRUN => &mut lost_overrun,
                 sys::ICMPTAP_COUNTER_LOST_NOMEM => &mut lost_nomem,
+                sys::ICMPTAP_COUNTER_LOST_RATELIMIT => &mut lost_ratelimit,
                 sys::ICMPTAP_COUNTER_QUEUED => &mut queued,
+                sys::ICMPTAP_COUNTER_SAMPLED_OUT => &mut sampled_out,
                 _ => continue,
             };
             *counter = Some(attr.u64("a counter")?);
@@ -312,7 +591,9 @@ impl Counters {
             delivered: held(delivered, "the counter `delivered`", body)?,
             lost_overrun: held(lost_overrun, "the counter `lost_overrun`", body)?,
             lost_nomem: held(lost_nomem, "the counter `lost_nomem`", body)?,
+            lost_ratelimit: lost_ratelimit.unwrap_or(0),
             queued: held(queued, "the counter `queued`", body)?,
+            sampled_out: sampled_out.unwrap_or(0),
         })
     }
 }

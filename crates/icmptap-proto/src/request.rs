@@ -7,7 +7,8 @@
 use icmptap_sys as sys;
 
 use crate::{
-    BatchSize, Families, FamilyId, FlushInterval, Hooks, Snaplen,
+    BatchSize, Families, FamilyId, FlushInterval, Hooks, IfIndex, Instruction, Program, RateLimit,
+    Sampling, Snaplen, TypeSet, Verdict,
     nlmsg::{GENL_HDRLEN, NLMSG_HDRLEN, Writer, attributes},
 };
 
@@ -25,6 +26,104 @@ pub struct Wishes {
     pub batch: Option<BatchSize>,
     /// Longest wait in a batch; the kernel's default is 1,000 µs.
     pub flush_interval: Option<FlushInterval>,
+    /// Which types of ICMP; the kernel's default is all.
+    pub icmp_types: Option<TypeSet>,
+    /// Which types of ICMPv6; the kernel's default is all.
+    pub icmpv6_types: Option<TypeSet>,
+    /// The interface that packets come in or leave by; the kernel's default is
+    /// any.
+    pub interface: Option<IfIndex>,
+    /// What packets must pass; the kernel's default is none.
+    pub filter: Option<Program>,
+    /// How much of it; the kernel's default is all.
+    pub sampling: Option<Sampling>,
+    /// How much of it at most; the kernel's default is no limit.
+    pub rate_limit: Option<RateLimit>,
+    /// What becomes of the packets; the kernel's default is that they go on.
+    pub verdict: Option<Verdict>,
+    /// Of every network namespace, and not only of the socket's own.
+    pub all_netns: bool,
+}
+
+impl Wishes {
+    /// The first option that a module of this schema version does not know, as
+    /// `icmptap listen` calls it, and the schema version that brought it.
+    pub fn unknown_to(&self, schema: u32) -> Option<(&'static str, u32)> {
+        self.attributes()
+            .into_iter()
+            .filter_map(|(kind, _)| option(kind))
+            .find(|(_, since)| *since > schema)
+    }
+
+    fn attributes(&self) -> Vec<(u32, Vec<u8>)> {
+        let Self {
+            hooks,
+            families,
+            snaplen,
+            batch,
+            flush_interval,
+            icmp_types,
+            icmpv6_types,
+            interface,
+            filter,
+            sampling,
+            rate_limit,
+            verdict,
+            all_netns,
+        } = self;
+        let number = |value: u32| value.to_ne_bytes().to_vec();
+        [
+            (sys::ICMPTAP_SUB_HOOKS, hooks.map(|hooks| number(hooks.0))),
+            (
+                sys::ICMPTAP_SUB_FAMILIES,
+                families.map(|families| number(families.0)),
+            ),
+            (
+                sys::ICMPTAP_SUB_SNAPLEN,
+                snaplen.map(|snaplen| number(snaplen.0)),
+            ),
+            (sys::ICMPTAP_SUB_BATCH, batch.map(|batch| number(batch.0))),
+            (
+                sys::ICMPTAP_SUB_FLUSH_US,
+                flush_interval.map(|interval| number(interval.us)),
+            ),
+            (
+                sys::ICMPTAP_SUB_ICMP_TYPES,
+                icmp_types.map(|types| types.bytes().to_vec()),
+            ),
+            (
+                sys::ICMPTAP_SUB_ICMPV6_TYPES,
+                icmpv6_types.map(|types| types.bytes().to_vec()),
+            ),
+            (
+                sys::ICMPTAP_SUB_IFINDEX,
+                interface.map(|index| number(index.0)),
+            ),
+            (
+                sys::ICMPTAP_SUB_FILTER,
+                filter.as_ref().map(|filter| {
+                    let instructions = filter.instructions().iter();
+                    instructions.flat_map(sock_filter).collect()
+                }),
+            ),
+            (
+                sys::ICMPTAP_SUB_SAMPLE,
+                sampling.map(|sampling| number(sampling.one_in)),
+            ),
+            (
+                sys::ICMPTAP_SUB_RATE,
+                rate_limit.map(|limit| number(limit.per_second)),
+            ),
+            (
+                sys::ICMPTAP_SUB_VERDICT,
+                verdict.map(|verdict| number(verdict.number())),
+            ),
+            (sys::ICMPTAP_SUB_ALL_NETNS, all_netns.then(Vec::new)),
+        ]
+        .into_iter()
+        .filter_map(|(kind, value)| Some((kind, value?)))
+        .collect()
+    }
 }
 
 /// Asks the generic netlink controller for the family `icmptap`
@@ -52,30 +151,10 @@ pub fn get_info(family: FamilyId, seq: u32) -> Vec<u8> {
 /// `ICMPTAP_CMD_SUBSCRIBE`. Answer:
 /// [`reply::Parameters`](crate::reply::Parameters); events may come before it.
 pub fn subscribe(family: FamilyId, seq: u32, wishes: &Wishes) -> Vec<u8> {
-    let Wishes {
-        hooks,
-        families,
-        snaplen,
-        batch,
-        flush_interval,
-    } = wishes;
     let mut writer = command(family, 0, seq, sys::ICMPTAP_CMD_SUBSCRIBE);
-    let mut put = |kind: u32, value: Option<u32>| {
-        if let Some(value) = value {
-            writer.attr(kind, &value.to_ne_bytes());
-        }
-    };
-    put(sys::ICMPTAP_SUB_HOOKS, hooks.map(|hooks| hooks.0));
-    put(
-        sys::ICMPTAP_SUB_FAMILIES,
-        families.map(|families| families.0),
-    );
-    put(sys::ICMPTAP_SUB_SNAPLEN, snaplen.map(|snaplen| snaplen.0));
-    put(sys::ICMPTAP_SUB_BATCH, batch.map(|batch| batch.0));
-    put(
-        sys::ICMPTAP_SUB_FLUSH_US,
-        flush_interval.map(|interval| interval.us),
-    );
+    for (kind, value) in wishes.attributes() {
+        writer.attr(kind, &value);
+    }
     writer.finish()
 }
 
@@ -90,21 +169,69 @@ pub fn flush(family: FamilyId, seq: u32) -> Vec<u8> {
     command(family, sys::NLM_F_ACK, seq, sys::ICMPTAP_CMD_FLUSH).finish()
 }
 
-/// The option that lies at byte `offset` of a request made by [`subscribe`], as
-/// `icmptap listen` calls it: what the kernel's `NLMSGERR_ATTR_OFFS` points at.
+/// `ICMPTAP_CMD_GET_SUBSCRIPTION`, as a dump: of the requester's network
+/// namespace, or of all. Answers: a
+/// [`reply::SubscriptionInfo`](crate::reply::SubscriptionInfo) for each, then
+/// [`reply::Done`](crate::reply::Done).
+pub fn get_subscriptions(family: FamilyId, seq: u32, all_netns: bool) -> Vec<u8> {
+    let mut writer = command(
+        family,
+        sys::NLM_F_DUMP,
+        seq,
+        sys::ICMPTAP_CMD_GET_SUBSCRIPTION,
+    );
+    if all_netns {
+        writer.attr(sys::ICMPTAP_SUB_ALL_NETNS, &[]);
+    }
+    writer.finish()
+}
+
+/// `ICMPTAP_CMD_GET_STATS`. Answer: [`reply::Stats`](crate::reply::Stats).
+pub fn get_stats(family: FamilyId, seq: u32) -> Vec<u8> {
+    command(family, 0, seq, sys::ICMPTAP_CMD_GET_STATS).finish()
+}
+
+/// `ICMPTAP_CMD_GET_STATS`, as a dump. Answers: a
+/// [`reply::CpuStats`](crate::reply::CpuStats) for each CPU, then
+/// [`reply::Done`](crate::reply::Done).
+pub fn get_stats_per_cpu(family: FamilyId, seq: u32) -> Vec<u8> {
+    command(family, sys::NLM_F_DUMP, seq, sys::ICMPTAP_CMD_GET_STATS).finish()
+}
+
+/// The option that lies at byte `offset` of a request made here, as `icmptap`
+/// calls it: what the kernel's `NLMSGERR_ATTR_OFFS` points at.
 pub fn option_at(request: &[u8], offset: u32) -> Option<&'static str> {
     let start = NLMSG_HDRLEN + GENL_HDRLEN;
     let attr = attributes(request.get(start..)?, start)
         .map_while(Result::ok)
         .find(|attr| attr.at == offset as usize + size_of::<sys::nlattr>())?;
-    Some(match u32::from(attr.kind) {
-        sys::ICMPTAP_SUB_HOOKS => "hook",
-        sys::ICMPTAP_SUB_FAMILIES => "family",
-        sys::ICMPTAP_SUB_SNAPLEN => "snaplen",
-        sys::ICMPTAP_SUB_BATCH => "batch",
-        sys::ICMPTAP_SUB_FLUSH_US => "flush-us",
+    option(attr.kind.into()).map(|(name, _)| name)
+}
+
+/// The name of a `SUBSCRIBE` attribute, and the schema version that brought it.
+fn option(kind: u32) -> Option<(&'static str, u32)> {
+    Some(match kind {
+        sys::ICMPTAP_SUB_HOOKS => ("hook", 1),
+        sys::ICMPTAP_SUB_FAMILIES => ("family", 1),
+        sys::ICMPTAP_SUB_SNAPLEN => ("snaplen", 1),
+        sys::ICMPTAP_SUB_BATCH => ("batch", 1),
+        sys::ICMPTAP_SUB_FLUSH_US => ("flush-us", 1),
+        sys::ICMPTAP_SUB_ICMP_TYPES | sys::ICMPTAP_SUB_ICMPV6_TYPES => ("type", 2),
+        sys::ICMPTAP_SUB_IFINDEX => ("interface", 2),
+        sys::ICMPTAP_SUB_FILTER => ("filter", 2),
+        sys::ICMPTAP_SUB_SAMPLE => ("sample", 2),
+        sys::ICMPTAP_SUB_RATE => ("rate", 2),
+        sys::ICMPTAP_SUB_VERDICT => ("drop", 2),
+        sys::ICMPTAP_SUB_ALL_NETNS => ("all-netns", 2),
         _ => return None,
     })
+}
+
+/// `struct sock_filter` of `linux/filter.h`: u16, u8, u8, u32.
+fn sock_filter(instruction: &Instruction) -> [u8; 8] {
+    let Instruction { code, jt, jf, k } = *instruction;
+    let (code, k) = (code.to_ne_bytes(), k.to_ne_bytes());
+    [code[0], code[1], jt, jf, k[0], k[1], k[2], k[3]]
 }
 
 fn command(family: FamilyId, flags: u32, seq: u32, command: u32) -> Writer {

@@ -5,7 +5,7 @@ use std::mem::size_of;
 
 use icmptap_sys as sys;
 
-use crate::{BootId, FamilyId, nlmsg::Writer};
+use crate::{BootId, FamilyId, nlmsg::Writer, reply::Counters};
 
 /// The family id used here; the real one is given out at registration.
 pub const FAMILY: FamilyId = FamilyId(0x20);
@@ -121,12 +121,17 @@ pub fn family(seq: u32) -> Vec<u8> {
 
 /// The answer to `GET_INFO`, with an attribute from the future in it.
 pub fn info(seq: u32, boot_id: BootId) -> Vec<u8> {
+    info_of_schema(seq, boot_id, sys::ICMPTAP_SCHEMA_VERSION)
+}
+
+/// The answer to `GET_INFO` of an older or newer module.
+pub fn info_of_schema(seq: u32, boot_id: BootId, schema: u32) -> Vec<u8> {
     let mut writer = answer(seq, sys::ICMPTAP_CMD_GET_INFO);
     writer.attr(sys::ICMPTAP_INFO_MODULE_VERSION, b"0.1.0\0");
     writer.attr(FUTURE, b"news");
     writer.attr(sys::ICMPTAP_INFO_BOOT_ID, &boot_id.0);
     for (kind, value) in [
-        (sys::ICMPTAP_INFO_SCHEMA_VERSION, 1u32),
+        (sys::ICMPTAP_INFO_SCHEMA_VERSION, schema),
         (sys::ICMPTAP_INFO_HOOKS, 1),
         (sys::ICMPTAP_INFO_FAMILIES, 1),
         (sys::ICMPTAP_INFO_SNAPLEN_MAX, 65535),
@@ -136,12 +141,21 @@ pub fn info(seq: u32, boot_id: BootId) -> Vec<u8> {
     ] {
         writer.attr(kind, &value.to_ne_bytes());
     }
+    if schema > 1 {
+        writer.attr(sys::ICMPTAP_INFO_FILTER_MAX, &4096u32.to_ne_bytes());
+    }
     writer.finish()
 }
 
-/// The answer to `SUBSCRIBE`: the kernel's defaults.
+/// The answer to `SUBSCRIBE`: the kernel's defaults, as schema version 1 has
+/// them.
 pub fn subscribed(seq: u32) -> Vec<u8> {
     let mut writer = answer(seq, sys::ICMPTAP_CMD_SUBSCRIBE);
+    parameters(&mut writer);
+    writer.finish()
+}
+
+fn parameters(writer: &mut Writer) {
     for (kind, value) in [
         (sys::ICMPTAP_SUB_HOOKS, 1u32),
         (sys::ICMPTAP_SUB_FAMILIES, 1),
@@ -152,30 +166,111 @@ pub fn subscribed(seq: u32) -> Vec<u8> {
     ] {
         writer.attr(kind, &value.to_ne_bytes());
     }
+}
+
+/// The answer to `UNSUBSCRIBE` of a module of schema version 1: matched,
+/// delivered, lost_overrun, lost_nomem and queued.
+pub fn unsubscribed(seq: u32, counters: [u64; 5]) -> Vec<u8> {
+    let [matched, delivered, lost_overrun, lost_nomem, queued] = counters;
+    unsubscribed_with(
+        seq,
+        &[
+            (sys::ICMPTAP_COUNTER_MATCHED, matched),
+            (sys::ICMPTAP_COUNTER_DELIVERED, delivered),
+            (sys::ICMPTAP_COUNTER_LOST_OVERRUN, lost_overrun),
+            (sys::ICMPTAP_COUNTER_LOST_NOMEM, lost_nomem),
+            (sys::ICMPTAP_COUNTER_QUEUED, queued),
+        ],
+    )
+}
+
+/// The answer to `UNSUBSCRIBE`.
+pub fn counted(seq: u32, counters: &Counters) -> Vec<u8> {
+    unsubscribed_with(seq, &numbers(counters))
+}
+
+fn unsubscribed_with(seq: u32, counters: &[(u32, u64)]) -> Vec<u8> {
+    let mut writer = answer(seq, sys::ICMPTAP_CMD_UNSUBSCRIBE);
+    nest(&mut writer, sys::ICMPTAP_SUB_COUNTERS, counters);
     writer.finish()
 }
 
-/// The answer to `UNSUBSCRIBE`: matched, delivered, lost_overrun, lost_nomem
-/// and queued.
-pub fn unsubscribed(seq: u32, counters: [u64; 5]) -> Vec<u8> {
+fn numbers(counters: &Counters) -> [(u32, u64); 7] {
+    let Counters {
+        matched,
+        delivered,
+        lost_overrun,
+        lost_nomem,
+        lost_ratelimit,
+        queued,
+        sampled_out,
+    } = *counters;
+    [
+        (sys::ICMPTAP_COUNTER_MATCHED, matched),
+        (sys::ICMPTAP_COUNTER_DELIVERED, delivered),
+        (sys::ICMPTAP_COUNTER_LOST_OVERRUN, lost_overrun),
+        (sys::ICMPTAP_COUNTER_LOST_NOMEM, lost_nomem),
+        (sys::ICMPTAP_COUNTER_QUEUED, queued),
+        (sys::ICMPTAP_COUNTER_LOST_RATELIMIT, lost_ratelimit),
+        (sys::ICMPTAP_COUNTER_SAMPLED_OUT, sampled_out),
+    ]
+}
+
+fn nest(writer: &mut Writer, kind: u32, counters: &[(u32, u64)]) {
     let mut nest = Writer::new(0, 0, 0);
     let header = nest.len();
     nest.attr(sys::ICMPTAP_COUNTER_PAD, &[]);
-    for (kind, value) in [
-        (sys::ICMPTAP_COUNTER_MATCHED, counters[0]),
-        (sys::ICMPTAP_COUNTER_DELIVERED, counters[1]),
-        (sys::ICMPTAP_COUNTER_LOST_OVERRUN, counters[2]),
-        (sys::ICMPTAP_COUNTER_LOST_NOMEM, counters[3]),
-        (sys::ICMPTAP_COUNTER_QUEUED, counters[4]),
-        (FUTURE, 9),
-    ] {
-        nest.attr(kind, &value.to_ne_bytes());
+    for (kind, value) in counters.iter().chain(&[(FUTURE, 9)]) {
+        nest.attr(*kind, &value.to_ne_bytes());
     }
-    let mut writer = answer(seq, sys::ICMPTAP_CMD_UNSUBSCRIBE);
-    writer.attr(
-        sys::ICMPTAP_SUB_COUNTERS | sys::NLA_F_NESTED,
-        &nest.finish()[header..],
-    );
+    writer.attr(kind | sys::NLA_F_NESTED, &nest.finish()[header..]);
+}
+
+/// One message of the answer to `GET_SUBSCRIPTION`: of `icmptap`, process 42,
+/// port 4200, with the defaults.
+pub fn subscription(seq: u32, counters: &Counters) -> Vec<u8> {
+    let mut writer = part(seq, sys::ICMPTAP_CMD_GET_SUBSCRIPTION);
+    parameters(&mut writer);
+    nest(&mut writer, sys::ICMPTAP_SUB_COUNTERS, &numbers(counters));
+    for (kind, value) in [
+        (sys::ICMPTAP_SUB_PORTID, 4200u32),
+        (sys::ICMPTAP_SUB_PROTOCOL, sys::NETLINK_GENERIC),
+        (sys::ICMPTAP_SUB_NETNS, 4_026_531_840),
+        (sys::ICMPTAP_SUB_PID, 42),
+    ] {
+        writer.attr(kind, &value.to_ne_bytes());
+    }
+    writer.attr(sys::ICMPTAP_SUB_COMM, b"icmptap\0");
+    writer.finish()
+}
+
+/// The answer to `GET_STATS`: two subscriptions.
+pub fn stats(seq: u32, counters: &Counters) -> Vec<u8> {
+    let mut writer = answer(seq, sys::ICMPTAP_CMD_GET_STATS);
+    writer.attr(sys::ICMPTAP_STATS_SUBSCRIPTIONS, &2u32.to_ne_bytes());
+    stats_attrs(&mut writer, counters);
+    writer.finish()
+}
+
+/// One message of the answer to `GET_STATS` as a dump.
+pub fn cpu_stats(seq: u32, cpu: u32, counters: &Counters) -> Vec<u8> {
+    let mut writer = part(seq, sys::ICMPTAP_CMD_GET_STATS);
+    writer.attr(sys::ICMPTAP_STATS_CPU, &cpu.to_ne_bytes());
+    stats_attrs(&mut writer, counters);
+    writer.finish()
+}
+
+fn stats_attrs(writer: &mut Writer, counters: &Counters) {
+    writer.attr(sys::ICMPTAP_STATS_NETNS, &4_026_531_840u32.to_ne_bytes());
+    nest(writer, sys::ICMPTAP_STATS_COUNTERS, &numbers(counters));
+}
+
+/// The end of a dump: 0, or the errno that ended it. `interrupted`: what it
+/// lists has changed meanwhile.
+pub fn done(seq: u32, errno: i32, interrupted: bool) -> Vec<u8> {
+    let flags = sys::NLM_F_MULTI | if interrupted { sys::NLM_F_DUMP_INTR } else { 0 };
+    let mut writer = Writer::new(sys::NLMSG_DONE as u16, flags, seq);
+    writer.raw(&(-errno).to_ne_bytes());
     writer.finish()
 }
 
@@ -230,6 +325,11 @@ pub fn ipv4(src: [u8; 4], dst: [u8; 4], protocol: u8, data: &[u8]) -> Vec<u8> {
 
 /// An attribute that no version has yet.
 const FUTURE: u32 = 1000;
+
+fn part(seq: u32, command: u32) -> Writer {
+    let version = sys::ICMPTAP_GENL_VERSION;
+    Writer::generic(FAMILY.0, sys::NLM_F_MULTI, seq, command, version)
+}
 
 fn answer(seq: u32, command: u32) -> Writer {
     Writer::generic(FAMILY.0, 0, seq, command, sys::ICMPTAP_GENL_VERSION)

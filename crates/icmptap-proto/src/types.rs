@@ -46,6 +46,14 @@ number! {
     Netns(u32)
 }
 number! {
+    /// The port id of a netlink socket: its address in its network namespace.
+    PortId(u32)
+}
+number! {
+    /// A process, as its number is in the reader's PID namespace.
+    Pid(u32)
+}
+number! {
     /// Bytes that fit through the next hop (RFC 1191), network header included.
     Mtu(u16)
 }
@@ -61,6 +69,242 @@ impl fmt::Display for FlushInterval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} µs", self.us)
     }
+}
+
+/// How much of what matches is taken: one packet in so many, counted on each
+/// stream, beginning with the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sampling {
+    /// 1 takes every packet; 0 is not a value that the kernel takes.
+    pub one_in: u32,
+}
+
+impl Sampling {
+    /// Every packet.
+    pub const ALL: Self = Self { one_in: 1 };
+}
+
+impl fmt::Display for Sampling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "1 in {}", self.one_in)
+    }
+}
+
+/// How many events a subscription takes at most. Of a burst, as many as fit
+/// into a second are taken at once; what is beyond is counted as lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RateLimit {
+    /// Events per second, on all CPUs together; 0: no limit.
+    pub per_second: u32,
+}
+
+impl RateLimit {
+    /// No limit.
+    pub const NONE: Self = Self { per_second: 0 };
+}
+
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.per_second {
+            0 => f.write_str("no limit"),
+            per_second => write!(f, "{per_second}/s"),
+        }
+    }
+}
+
+/// What becomes of the packets that a subscription matches
+/// (`enum icmptap_verdict`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// They go on.
+    Accept,
+    /// They end here.
+    Drop,
+    /// A number this version does not know.
+    Other(u32),
+}
+
+impl Verdict {
+    /// The verdict with the number `ICMPTAP_VERDICT_*`.
+    pub const fn from_number(number: u32) -> Self {
+        match number {
+            sys::ICMPTAP_VERDICT_ACCEPT => Self::Accept,
+            sys::ICMPTAP_VERDICT_DROP => Self::Drop,
+            _ => Self::Other(number),
+        }
+    }
+
+    /// The number `ICMPTAP_VERDICT_*`.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Accept => sys::ICMPTAP_VERDICT_ACCEPT,
+            Self::Drop => sys::ICMPTAP_VERDICT_DROP,
+            Self::Other(number) => number,
+        }
+    }
+}
+
+/// `accept`, `drop`; a number that has no word is written `verdict7`.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Accept => "accept",
+            Self::Drop => "drop",
+            Self::Other(number) => return write!(f, "verdict{number}"),
+        })
+    }
+}
+
+/// The netlink protocol that a subscription was made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// The family `icmptap` of generic netlink (`NETLINK_GENERIC`).
+    Generic,
+    /// IMP2 (`NL_IMP2`).
+    Imp2,
+    /// A number this version does not know.
+    Other(u32),
+}
+
+impl Protocol {
+    /// The protocol with this number.
+    pub const fn from_number(number: u32) -> Self {
+        match number {
+            sys::NETLINK_GENERIC => Self::Generic,
+            sys::NL_IMP2 => Self::Imp2,
+            _ => Self::Other(number),
+        }
+    }
+}
+
+/// `generic`, `imp2`; a number that has no word is written `protocol7`.
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Generic => "generic",
+            Self::Imp2 => "imp2",
+            Self::Other(number) => return write!(f, "protocol{number}"),
+        })
+    }
+}
+
+/// A set of the types of one ICMP. A packet that has no type (a later fragment,
+/// or one that is too short) is wanted only by the set of all.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TypeSet {
+    /// Type t is bit t % 8 of byte t / 8, as on the wire.
+    bits: [u8; sys::ICMPTAP_TYPES_LEN as usize],
+}
+
+impl TypeSet {
+    /// Every type.
+    pub const ALL: Self = Self {
+        bits: [0xff; sys::ICMPTAP_TYPES_LEN as usize],
+    };
+
+    /// No type.
+    pub const NONE: Self = Self {
+        bits: [0; sys::ICMPTAP_TYPES_LEN as usize],
+    };
+
+    pub(crate) const fn from_bytes(bits: [u8; sys::ICMPTAP_TYPES_LEN as usize]) -> Self {
+        Self { bits }
+    }
+
+    pub(crate) const fn bytes(&self) -> &[u8] {
+        &self.bits
+    }
+
+    /// Adds a type.
+    pub fn insert(&mut self, icmp_type: u8) {
+        self.bits[usize::from(icmp_type / 8)] |= 1 << (icmp_type % 8);
+    }
+
+    /// Whether a type is in it.
+    pub fn contains(&self, icmp_type: u8) -> bool {
+        self.bits[usize::from(icmp_type / 8)] & (1 << (icmp_type % 8)) != 0
+    }
+
+    /// The types in it, the smallest first.
+    pub fn iter(&self) -> impl Iterator<Item = u8> {
+        (0..=u8::MAX).filter(|icmp_type| self.contains(*icmp_type))
+    }
+}
+
+impl FromIterator<u8> for TypeSet {
+    fn from_iter<I: IntoIterator<Item = u8>>(types: I) -> Self {
+        let mut set = Self::NONE;
+        types
+            .into_iter()
+            .for_each(|icmp_type| set.insert(icmp_type));
+        set
+    }
+}
+
+/// `all`, `none`, or the numbers: `0+8`.
+impl fmt::Display for TypeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::ALL {
+            return f.write_str("all");
+        }
+        words(f, self.iter())
+    }
+}
+
+impl fmt::Debug for TypeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TypeSet({self})")
+    }
+}
+
+/// An instruction of classic BPF (`struct sock_filter` in `linux/filter.h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Instruction {
+    /// What to do.
+    pub code: u16,
+    /// Instructions to skip if it is true.
+    pub jt: u8,
+    /// Instructions to skip if it is false.
+    pub jf: u8,
+    /// What to do it with.
+    pub k: u32,
+}
+
+/// A filter: a classic BPF program that runs on a packet, from its network
+/// header on, and takes it if it returns another number than 0. Only its length
+/// is checked here; the kernel refuses what it cannot run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program(Vec<Instruction>);
+
+impl Program {
+    /// Instructions at most (`BPF_MAXINSNS` in `linux/bpf_common.h`).
+    pub const MAX: usize = 4096;
+
+    /// The instructions, in order.
+    pub fn instructions(&self) -> &[Instruction] {
+        &self.0
+    }
+}
+
+impl TryFrom<Vec<Instruction>> for Program {
+    type Error = ProgramTooLong;
+
+    fn try_from(instructions: Vec<Instruction>) -> Result<Self, ProgramTooLong> {
+        match instructions.len() {
+            len if len > Self::MAX => Err(ProgramTooLong { len }),
+            _ => Ok(Self(instructions)),
+        }
+    }
+}
+
+/// A filter that no kernel takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the filter has {len} instructions, the kernel takes at most {max}", max = Program::MAX)]
+pub struct ProgramTooLong {
+    /// Instructions it has.
+    pub len: usize,
 }
 
 /// Random bytes that are fresh each time the module is loaded. Two answers with
@@ -256,5 +500,52 @@ fn words<T: fmt::Display>(
             first.fmt(f)?;
             items.try_for_each(|item| write!(f, "+{item}"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_of_types_is_the_bits_on_the_wire() {
+        let set: TypeSet = [0, 8, 255].into_iter().collect();
+        let mut bytes = [0; 32];
+        (bytes[0], bytes[1], bytes[31]) = (1, 1, 0x80);
+        assert_eq!(set.bytes(), bytes);
+        assert_eq!(TypeSet::from_bytes(bytes), set);
+        assert_eq!(set.iter().collect::<Vec<_>>(), [0, 8, 255]);
+        assert!(set.contains(8) && !set.contains(9));
+        let texts = [set, TypeSet::ALL, TypeSet::NONE].map(|set| set.to_string());
+        assert_eq!(texts, ["0+8+255", "all", "none"]);
+        assert_eq!((0..=255).collect::<TypeSet>(), TypeSet::ALL);
+    }
+
+    #[test]
+    fn a_program_is_as_long_as_the_kernel_takes_it() {
+        let instruction = Instruction {
+            code: 6,
+            jt: 0,
+            jf: 0,
+            k: 1,
+        };
+        assert!(Program::try_from(vec![instruction; Program::MAX]).is_ok());
+        let error = Program::try_from(vec![instruction; Program::MAX + 1]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the filter has 4097 instructions, the kernel takes at most 4096"
+        );
+    }
+
+    #[test]
+    fn numbers_without_a_word_are_kept() {
+        for number in 0..4 {
+            assert_eq!(Verdict::from_number(number).number(), number);
+        }
+        assert_eq!(Verdict::from_number(1).to_string(), "drop");
+        assert_eq!(Verdict::from_number(7).to_string(), "verdict7");
+        assert_eq!(Protocol::from_number(31).to_string(), "imp2");
+        assert_eq!(Protocol::from_number(16).to_string(), "generic");
+        assert_eq!(Protocol::from_number(7).to_string(), "protocol7");
     }
 }

@@ -1,11 +1,14 @@
 //! Framing, against an independent implementation and against random bytes.
 
 use icmptap_proto::{
-    BatchSize, DecodeError, Families, FamilyId, FlushInterval, Hooks, Snaplen,
+    BatchSize, Cpu, DecodeError, Families, FamilyId, FlushInterval, Hooks, IfIndex, Instruction,
+    Netns, Pid, PortId, Program, Protocol, RateLimit, Sampling, Snaplen, TypeSet, Verdict,
     event::Batch,
     icmp::Icmpv4,
     imp2, nlmsg,
-    reply::{Counters, Family, Info, Parameters, Status},
+    reply::{
+        Age, Counters, CpuStats, Done, Family, Info, Parameters, Stats, Status, SubscriptionInfo,
+    },
     request::{self, Wishes},
     testing::{self, FAMILY, Record},
 };
@@ -101,6 +104,220 @@ fn the_oracle_reads_our_requests() {
         oracle(&request::flush(FAMILY, 5)),
         (FAMILY.0, 5, 5, 4, 1, vec![])
     );
+    // NLM_F_REQUEST and, of a dump, NLM_F_DUMP.
+    let (single, dump) = (1, 0x301);
+    assert_eq!(
+        oracle(&request::get_stats(FAMILY, 5)),
+        (FAMILY.0, single, 5, 7, 1, vec![])
+    );
+    assert_eq!(
+        oracle(&request::get_stats_per_cpu(FAMILY, 5)),
+        (FAMILY.0, dump, 5, 7, 1, vec![])
+    );
+    assert_eq!(
+        oracle(&request::get_subscriptions(FAMILY, 5, false)),
+        (FAMILY.0, dump, 5, 6, 1, vec![])
+    );
+    assert_eq!(
+        oracle(&request::get_subscriptions(FAMILY, 5, true)),
+        (FAMILY.0, dump, 5, 6, 1, vec![(15, vec![])])
+    );
+}
+
+/// A wish for everything of schema version 2.
+fn newer_wishes() -> Wishes {
+    let mut wishes = Wishes::default();
+    wishes.icmp_types = Some([0, 8].into_iter().collect());
+    wishes.icmpv6_types = Some(TypeSet::ALL);
+    wishes.interface = Some(IfIndex(3));
+    // tcpdump -ddd -y RAW icmp
+    let program = [(0x30, 0, 0, 0), (0x54, 0, 0, 0xf0), (6, 1, 2, 0x1_0203)];
+    let program = program.map(|(code, jt, jf, k)| Instruction { code, jt, jf, k });
+    wishes.filter = Some(Program::try_from(program.to_vec()).unwrap());
+    wishes.sampling = Some(Sampling { one_in: 10 });
+    wishes.rate_limit = Some(RateLimit { per_second: 1000 });
+    wishes.verdict = Some(Verdict::Drop);
+    wishes.all_netns = true;
+    wishes
+}
+
+#[test]
+fn the_oracle_reads_every_option() {
+    let number = |value: u32| value.to_ne_bytes().to_vec();
+    let mut types = vec![0; 32];
+    (types[0], types[1]) = (1, 1);
+    let mut program = Vec::new();
+    for (code, jt, jf, k) in [
+        (0x30u16, 0, 0, 0u32),
+        (0x54, 0, 0, 0xf0),
+        (6, 1, 2, 0x1_0203),
+    ] {
+        program.extend(code.to_ne_bytes());
+        program.extend([jt, jf]);
+        program.extend(k.to_ne_bytes());
+    }
+    let (.., attributes) = oracle(&request::subscribe(FAMILY, 1, &newer_wishes()));
+    let expected = [
+        (7, types),
+        (8, vec![0xff; 32]),
+        (9, number(3)),
+        (10, program),
+        (12, number(10)),
+        (13, number(1000)),
+        (14, number(1)),
+        (15, vec![]),
+    ];
+    assert_eq!(attributes, expected);
+}
+
+#[test]
+fn the_longest_filter_fits_into_its_attribute() {
+    let instruction = Instruction {
+        code: 6,
+        jt: 0,
+        jf: 0,
+        k: 7,
+    };
+    let mut wishes = Wishes::default();
+    wishes.filter = Some(vec![instruction; Program::MAX].try_into().unwrap());
+    wishes.verdict = Some(Verdict::Drop);
+    let bytes = request::subscribe(FAMILY, 1, &wishes);
+    assert_eq!(oracle(&bytes), ours(&bytes));
+    let (.., attributes) = ours(&bytes);
+    assert_eq!(attributes[0].1.len(), 4096 * 8);
+    assert_eq!(attributes[1], (14, 1u32.to_ne_bytes().to_vec()));
+}
+
+#[test]
+fn every_option_has_the_name_that_the_command_gives_it() {
+    let bytes = request::subscribe(FAMILY, 1, &newer_wishes());
+    let generic = first(&bytes);
+    let names: Vec<_> = nlmsg::attributes(generic.body, generic.at)
+        // The kernel points at the attribute's header.
+        .map(|attr| request::option_at(&bytes, attr.unwrap().at as u32 - 4).unwrap())
+        .collect();
+    let expected = [
+        "type",
+        "type",
+        "interface",
+        "filter",
+        "sample",
+        "rate",
+        "drop",
+        "all-netns",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(request::option_at(&bytes, 21), None);
+    assert_eq!(request::option_at(&bytes, 70_000), None);
+}
+
+#[test]
+fn what_an_older_module_does_not_know_is_named() {
+    let mut wishes = Wishes::default();
+    wishes.snaplen = Some(Snaplen(1));
+    assert_eq!(wishes.unknown_to(1), None);
+    wishes.all_netns = true;
+    assert_eq!(wishes.unknown_to(1), Some(("all-netns", 2)));
+    assert_eq!(wishes.unknown_to(2), None);
+    assert_eq!(newer_wishes().unknown_to(1), Some(("type", 2)));
+}
+
+fn first(bytes: &[u8]) -> nlmsg::Generic<'_> {
+    let message = nlmsg::messages(bytes).next().unwrap().unwrap();
+    message.generic().unwrap()
+}
+
+fn some_counters() -> Counters {
+    let mut counters = Counters::default();
+    counters.matched = 21;
+    counters.delivered = 6;
+    counters.lost_overrun = 1;
+    counters.lost_nomem = 2;
+    counters.lost_ratelimit = 4;
+    counters.queued = 8;
+    counters.sampled_out = 100;
+    counters
+}
+
+#[test]
+fn what_an_older_module_does_not_tell_is_what_it_does() {
+    let bytes = testing::subscribed(1);
+    let parameters = Parameters::decode(&first(&bytes)).unwrap();
+    assert_eq!(parameters.icmp_types, TypeSet::ALL);
+    assert_eq!(parameters.icmpv6_types, TypeSet::ALL);
+    assert_eq!((parameters.interface, parameters.filter_len), (None, 0));
+    assert_eq!(parameters.sampling, Sampling::ALL);
+    assert_eq!(parameters.rate_limit, RateLimit::NONE);
+    assert_eq!(parameters.verdict, Verdict::Accept);
+    assert!(!parameters.all_netns);
+    let bytes = testing::unsubscribed(1, [1, 2, 3, 4, 5]);
+    let counters = Counters::decode(&first(&bytes)).unwrap();
+    assert_eq!((counters.lost_ratelimit, counters.sampled_out), (0, 0));
+    assert_eq!(counters.lost(), 7);
+    for (schema, filter_max, age) in [
+        (1, 0, Age::Older),
+        (2, 4096, Age::Same),
+        (3, 4096, Age::Newer),
+    ] {
+        let bytes = testing::info_of_schema(1, icmptap_proto::BootId([0; 16]), schema);
+        let info = Info::decode(&first(&bytes)).unwrap();
+        assert_eq!((info.filter_max, info.age()), (filter_max, age));
+    }
+}
+
+#[test]
+fn counters_come_out_as_they_went_in() {
+    let counters = some_counters();
+    assert_eq!(counters.lost(), 7);
+    let bytes = testing::counted(1, &counters);
+    assert_eq!(Counters::decode(&first(&bytes)), Ok(counters));
+    let bytes = testing::stats(1, &counters);
+    let stats = Stats::decode(&first(&bytes)).unwrap();
+    assert_eq!(
+        (stats.subscriptions, stats.netns),
+        (2, Netns(4_026_531_840))
+    );
+    assert_eq!(stats.counters, counters);
+    let error = CpuStats::decode(&first(&bytes)).unwrap_err().to_string();
+    assert_eq!(error, "byte 20: a reply without a CPU");
+    let bytes = testing::cpu_stats(1, 3, &counters);
+    let stats = CpuStats::decode(&first(&bytes)).unwrap();
+    assert_eq!((stats.cpu, stats.counters), (Cpu(3), counters));
+    let bytes = testing::subscription(1, &counters);
+    let subscription = SubscriptionInfo::decode(&first(&bytes)).unwrap();
+    assert_eq!(subscription.counters, counters);
+    assert_eq!(subscription.parameters.snaplen, Snaplen(576));
+    assert_eq!(
+        (subscription.port, subscription.pid),
+        (PortId(4200), Some(Pid(42)))
+    );
+    assert_eq!(subscription.protocol, Protocol::Generic);
+    assert_eq!(subscription.command, "icmptap");
+}
+
+#[test]
+fn a_dump_ends_well_or_not() {
+    let done = |bytes: &[u8]| {
+        let message = nlmsg::messages(bytes).next().unwrap().unwrap();
+        assert_eq!(message.kind, nlmsg::DONE);
+        (Done::decode(&message).unwrap(), message.is_interrupted())
+    };
+    assert_eq!(done(&testing::done(1, 0, false)), (Done::Complete, false));
+    assert_eq!(done(&testing::done(1, 0, true)), (Done::Complete, true));
+    let (Done::Failed(refusal), false) = done(&testing::done(1, 12, false)) else {
+        panic!("it failed")
+    };
+    assert_eq!(refusal.errno, 12);
+    // As the kernel writes it: behind the errno, without the request.
+    let mut bytes = testing::done(1, 1, false);
+    bytes.extend([12, 0, 1, 0]);
+    bytes.extend(b"because\0");
+    bytes[0] = bytes.len() as u8;
+    bytes[7] |= 2;
+    let (Done::Failed(refusal), _) = done(&bytes) else {
+        panic!("it failed")
+    };
+    assert_eq!(refusal.message.as_deref(), Some("because"));
 }
 
 #[test]
@@ -124,6 +341,10 @@ fn both_read_the_same_in_replies() {
         testing::subscribed(2),
         testing::family(4),
         testing::unsubscribed(3, [1, 2, 3, 4, 5]),
+        testing::counted(5, &some_counters()),
+        testing::subscription(6, &some_counters()),
+        testing::stats(7, &some_counters()),
+        testing::cpu_stats(8, 1, &some_counters()),
     ] {
         assert_eq!(ours(&bytes), oracle(&bytes));
     }
@@ -169,6 +390,7 @@ fn read_all(bytes: &[u8]) -> Vec<DecodeError> {
             continue;
         };
         errors.extend(Status::decode(&message).err());
+        errors.extend(Done::decode(&message).err());
         errors.extend(imp2::Packet::decode(&message).err());
         let Ok(generic) = message.generic() else {
             continue;
@@ -177,6 +399,9 @@ fn read_all(bytes: &[u8]) -> Vec<DecodeError> {
         errors.extend(Info::decode(&generic).err());
         errors.extend(Parameters::decode(&generic).err());
         errors.extend(Counters::decode(&generic).err());
+        errors.extend(SubscriptionInfo::decode(&generic).err());
+        errors.extend(Stats::decode(&generic).err());
+        errors.extend(CpuStats::decode(&generic).err());
         let Ok(batch) = Batch::decode(&generic) else {
             continue;
         };
@@ -293,13 +518,27 @@ proptest! {
     }
 
     #[test]
-    fn parameters_come_out_as_they_went_in(family: u16, seq: u32, n: [u32; 5]) {
+    fn parameters_come_out_as_they_went_in(
+        family: u16,
+        seq: u32,
+        n: [u32; 9],
+        types: [Vec<u8>; 2],
+        all_netns: bool,
+    ) {
         let mut wishes = Wishes::default();
         wishes.hooks = Some(Hooks(n[0]));
         wishes.families = Some(Families(n[1]));
         wishes.snaplen = Some(Snaplen(n[2]));
         wishes.batch = Some(BatchSize(n[3]));
         wishes.flush_interval = Some(FlushInterval { us: n[4] });
+        let types = types.map(|types| types.into_iter().collect::<TypeSet>());
+        wishes.icmp_types = Some(types[0]);
+        wishes.icmpv6_types = Some(types[1]);
+        wishes.interface = Some(IfIndex(n[5]));
+        wishes.sampling = Some(Sampling { one_in: n[6] });
+        wishes.rate_limit = Some(RateLimit { per_second: n[7] });
+        wishes.verdict = Some(Verdict::from_number(n[8]));
+        wishes.all_netns = all_netns;
         let bytes = request::subscribe(FamilyId(family), seq, &wishes);
         prop_assert_eq!(oracle(&bytes), ours(&bytes));
         let generic = nlmsg::messages(&bytes).next().unwrap().unwrap().generic().unwrap();
@@ -309,5 +548,12 @@ proptest! {
         prop_assert_eq!(parameters.snaplen, Snaplen(n[2]));
         prop_assert_eq!(parameters.batch, BatchSize(n[3]));
         prop_assert_eq!(parameters.flush_interval, FlushInterval { us: n[4] });
+        prop_assert_eq!(parameters.icmp_types, types[0]);
+        prop_assert_eq!(parameters.icmpv6_types, types[1]);
+        prop_assert_eq!(parameters.interface, (n[5] != 0).then_some(IfIndex(n[5])));
+        prop_assert_eq!(parameters.sampling, Sampling { one_in: n[6] });
+        prop_assert_eq!(parameters.rate_limit, RateLimit { per_second: n[7] });
+        prop_assert_eq!(parameters.verdict.number(), n[8]);
+        prop_assert_eq!(parameters.all_netns, all_netns);
     }
 }

@@ -3,19 +3,22 @@
 use icmptap_proto::{
     DecodeError, FamilyId,
     nlmsg::Generic,
-    reply::{Family, Info},
+    reply::{CpuStats, Family, Info, Stats, SubscriptionInfo},
     request,
 };
-use rustix::net::netlink;
+use rustix::{io::Errno, net::netlink};
 
 use crate::{
     Error, Operation,
-    core::{Answer, Core},
+    core::{Answer, Core, Dump, DumpEnd},
     socket::{Datagram, Socket},
 };
 
 /// Large enough for what a subscription gets by default.
 const ROOM: usize = 32 * 1024;
+
+/// How often a list is asked for that changes while it is read.
+const TRIES: u32 = 10;
 
 /// A socket that has found the module.
 #[derive(Debug)]
@@ -52,6 +55,57 @@ impl Client {
     /// If the module answers nothing sensible.
     pub fn info(&mut self) -> Result<Info, Error> {
         self.ask(Operation::GetInfo, request::get_info, Info::decode)
+    }
+
+    /// What became of all packets of the subscriptions, living and ended, that
+    /// were made in this network namespace.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`] without CAP_NET_ADMIN, [`Error::ModuleTooOld`].
+    pub fn stats(&mut self) -> Result<Stats, Error> {
+        let result = self.ask(Operation::GetStats, request::get_stats, Stats::decode);
+        self.explain("statistics", result)
+    }
+
+    /// The same for each CPU, in the order of their numbers.
+    ///
+    /// # Errors
+    /// As [`stats`](Self::stats).
+    pub fn stats_per_cpu(&mut self) -> Result<Vec<CpuStats>, Error> {
+        let result = self.dump(
+            Operation::GetStats,
+            request::get_stats_per_cpu,
+            CpuStats::decode,
+        );
+        self.explain("statistics", result)
+    }
+
+    /// The subscriptions that live, of both protocols: those that were made in
+    /// this network namespace, or in any, which needs CAP_NET_ADMIN in the
+    /// initial user namespace.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`] without CAP_NET_ADMIN, [`Error::ModuleTooOld`],
+    /// [`Error::Changing`] if they come and go too fast to be listed.
+    pub fn subscriptions(&mut self, all_netns: bool) -> Result<Vec<SubscriptionInfo>, Error> {
+        let result = self.dump(
+            Operation::GetSubscriptions,
+            |family, seq| request::get_subscriptions(family, seq, all_netns),
+            SubscriptionInfo::decode,
+        );
+        self.explain("a list of subscriptions", result)
+    }
+
+    /// A module of schema version 1 does not know the command.
+    fn explain<T>(&mut self, what: &'static str, result: Result<T, Error>) -> Result<T, Error> {
+        match result {
+            Err(Error::Refused { source, .. })
+                if source.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) =>
+            {
+                Err(Error::too_old(what, 2, self.info()?))
+            }
+            result => result,
+        }
     }
 
     /// Makes room for messages of this size.
@@ -98,6 +152,51 @@ impl Client {
             }
         }
         Err(Error::NoReply { operation })
+    }
+
+    /// Sends a request whose reply is a list, and gives all of it.
+    fn dump<T>(
+        &mut self,
+        operation: Operation,
+        request: impl Fn(FamilyId, u32) -> Vec<u8>,
+        decode: fn(&Generic<'_>) -> Result<T, DecodeError>,
+    ) -> Result<Vec<T>, Error> {
+        for _ in 0..TRIES {
+            let dump = self.dump_once(operation, &request, decode)?;
+            if !dump.interrupted {
+                return Ok(dump.items);
+            }
+        }
+        Err(Error::Changing { operation })
+    }
+
+    fn dump_once<T>(
+        &mut self,
+        operation: Operation,
+        request: impl Fn(FamilyId, u32) -> Vec<u8>,
+        decode: fn(&Generic<'_>) -> Result<T, DecodeError>,
+    ) -> Result<Dump<T>, Error> {
+        let seq = self.core.next_seq();
+        let request = request(self.core.family(), seq);
+        self.socket.send(&request)?;
+        let mut dump = Dump::new();
+        let mut damage = None;
+        // To the end in any case: before it the kernel begins no other dump. It
+        // writes the next part while this one is received: no need to wait.
+        while dump.end.is_none() && self.socket.receive(&mut self.scratch)? {
+            let bytes = self.scratch.bytes();
+            if let Err(error) = self.core.sort_dump(bytes, seq, decode, &mut dump) {
+                damage.get_or_insert(error);
+            }
+        }
+        match (damage, &mut dump.end) {
+            (Some(error), _) => Err(error),
+            (None, None) => Err(Error::NoReply { operation }),
+            (None, Some(DumpEnd::Complete)) => Ok(dump),
+            (None, Some(DumpEnd::Refused(refusal))) => {
+                Err(Error::refused(operation, refusal.clone(), &request))
+            }
+        }
     }
 }
 

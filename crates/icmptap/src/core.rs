@@ -7,7 +7,7 @@ use icmptap_proto::{
     DecodeError, FamilyId,
     event::{Batch, Cursor, Header, is_batch},
     nlmsg::{self, Generic, Message},
-    reply::{Counters, Refusal, Status},
+    reply::{Counters, Done, Refusal, Status},
     request,
     sequence::{Lost, SequenceError, Tracker},
 };
@@ -25,6 +25,31 @@ pub(crate) enum Answer<T> {
     Ack,
     Reply(T),
     Refused(Refusal),
+}
+
+/// What a dump has brought until now.
+#[derive(Debug)]
+pub(crate) struct Dump<T> {
+    pub(crate) items: Vec<T>,
+    /// What it lists has changed meanwhile.
+    pub(crate) interrupted: bool,
+    pub(crate) end: Option<DumpEnd>,
+}
+
+#[derive(Debug)]
+pub(crate) enum DumpEnd {
+    Complete,
+    Refused(Refusal),
+}
+
+impl<T> Dump<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            items: Vec::new(),
+            interrupted: false,
+            end: None,
+        }
+    }
 }
 
 /// What comes next.
@@ -115,6 +140,55 @@ impl Core {
         decode: fn(&Generic<'_>) -> Result<T, DecodeError>,
     ) -> Result<Option<Answer<T>>, Error> {
         let mut answer = None;
+        self.sort_out(datagram, seq, |message| {
+            answer = Some(if message.kind == nlmsg::ERROR {
+                match Status::decode(message)? {
+                    Status::Ack => Answer::Ack,
+                    Status::Refused(refusal) => Answer::Refused(refusal),
+                }
+            } else {
+                Answer::Reply(decode(&message.generic()?)?)
+            });
+            Ok(())
+        })?;
+        Ok(answer)
+    }
+
+    /// Adds to `dump` what answers request `seq`; puts events aside, in order.
+    pub(crate) fn sort_dump<T>(
+        &mut self,
+        datagram: &[u8],
+        seq: u32,
+        decode: fn(&Generic<'_>) -> Result<T, DecodeError>,
+        dump: &mut Dump<T>,
+    ) -> Result<(), Error> {
+        self.sort_out(datagram, seq, |message| {
+            dump.interrupted |= message.is_interrupted();
+            match message.kind {
+                nlmsg::DONE => {
+                    dump.end = Some(match Done::decode(message)? {
+                        Done::Complete => DumpEnd::Complete,
+                        Done::Failed(refusal) => DumpEnd::Refused(refusal),
+                    });
+                }
+                nlmsg::ERROR => {
+                    dump.end = Some(match Status::decode(message)? {
+                        Status::Ack => DumpEnd::Complete,
+                        Status::Refused(refusal) => DumpEnd::Refused(refusal),
+                    });
+                }
+                _ => dump.items.push(decode(&message.generic()?)?),
+            }
+            Ok(())
+        })
+    }
+
+    fn sort_out(
+        &mut self,
+        datagram: &[u8],
+        seq: u32,
+        mut answer: impl FnMut(&Message<'_>) -> Result<(), DecodeError>,
+    ) -> Result<(), Error> {
         let mut messages = nlmsg::messages(datagram);
         let mut start = 0;
         while let Some(message) = messages.next() {
@@ -123,18 +197,11 @@ impl Core {
             if self.is_events(&message)? {
                 self.stash.push_back(datagram[start..end].to_owned());
             } else if message.seq == seq {
-                answer = Some(if message.kind == nlmsg::ERROR {
-                    match Status::decode(&message)? {
-                        Status::Ack => Answer::Ack,
-                        Status::Refused(refusal) => Answer::Refused(refusal),
-                    }
-                } else {
-                    Answer::Reply(decode(&message.generic()?)?)
-                });
+                answer(&message)?;
             }
             start = end;
         }
-        Ok(answer)
+        Ok(())
     }
 
     fn is_events(&self, message: &Message<'_>) -> Result<bool, DecodeError> {
@@ -281,7 +348,7 @@ fn take(
 #[cfg(test)]
 mod tests {
     use icmptap_proto::{
-        reply::Parameters,
+        reply::{CpuStats, Parameters},
         testing::{self, FAMILY, Record},
     };
 
@@ -351,6 +418,41 @@ mod tests {
             .unwrap();
         assert!(matches!(answer, Some(Answer::Ack)));
         assert_eq!(steps(&mut core), "eeee?");
+    }
+
+    #[test]
+    fn a_dump_is_collected_to_its_end() {
+        let mut core = core();
+        let seq = core.next_seq();
+        let mut dump = Dump::new();
+        let mut sort = |bytes: &[u8]| {
+            core.sort_dump(bytes, seq, CpuStats::decode, &mut dump)
+                .unwrap();
+            (dump.items.len(), dump.interrupted, dump.end.is_some())
+        };
+        let counters = Counters::default();
+        let mut datagram = testing::cpu_stats(seq, 0, &counters);
+        datagram.extend(testing::cpu_stats(seq, 1, &counters));
+        assert_eq!(sort(&datagram), (2, false, false));
+        let others = testing::cpu_stats(seq + 1, 7, &counters);
+        assert_eq!(sort(&others), (2, false, false));
+        assert_eq!(sort(&events(0, 0, 2)), (2, false, false));
+        let mut datagram = testing::cpu_stats(seq, 2, &counters);
+        datagram.extend(testing::done(seq, 0, true));
+        assert_eq!(sort(&datagram), (3, true, true));
+        assert!(matches!(dump.end, Some(DumpEnd::Complete)));
+        assert_eq!(steps(&mut core), "ee?", "events are kept");
+    }
+
+    #[test]
+    fn a_dump_may_be_refused_before_or_in_it() {
+        for bytes in [testing::status(1, 1), testing::done(1, 1, false)] {
+            let mut dump = Dump::new();
+            core()
+                .sort_dump(&bytes, 1, CpuStats::decode, &mut dump)
+                .unwrap();
+            assert!(matches!(dump.end, Some(DumpEnd::Refused(refusal)) if refusal.errno == 1));
+        }
     }
 
     #[test]

@@ -2,7 +2,11 @@
 
 use std::{fmt, io};
 
-use icmptap_proto::{DecodeError, reply::Refusal, request};
+use icmptap_proto::{
+    DecodeError,
+    reply::{Info, Refusal},
+    request,
+};
 use rustix::io::Errno;
 
 /// What was asked of the kernel.
@@ -19,6 +23,10 @@ pub enum Operation {
     Unsubscribe,
     /// Sending what is batched.
     Flush,
+    /// Asking for the statistics.
+    GetStats,
+    /// Asking who subscribed.
+    GetSubscriptions,
     /// Registering as an IMP2 client.
     Imp2Register,
     /// Ending an IMP2 registration.
@@ -33,6 +41,8 @@ impl fmt::Display for Operation {
             Self::Subscribe => "subscribing",
             Self::Unsubscribe => "ending the subscription",
             Self::Flush => "flushing",
+            Self::GetStats => "asking for statistics",
+            Self::GetSubscriptions => "listing the subscriptions",
             Self::Imp2Register => "registering as an IMP2 client",
             Self::Imp2Close => "ending the IMP2 registration",
         })
@@ -73,6 +83,29 @@ pub enum Error {
         /// The option it objects to, as `icmptap listen` calls it.
         option: Option<&'static str>,
     },
+    /// The module's schema version is lower than what was asked of it needs.
+    #[error(
+        "the module (version {module_version}, schema {schema}) is too old for {option}, which \
+         schema {needed} brought: load the module of icmptap {}",
+        env!("CARGO_PKG_VERSION")
+    )]
+    ModuleTooOld {
+        /// What it does not know: an option, as `icmptap listen` calls it, or
+        /// a thing that can be asked for.
+        option: &'static str,
+        /// The schema version that has it.
+        needed: u32,
+        /// The module's schema version.
+        schema: u32,
+        /// The module's version.
+        module_version: String,
+    },
+    /// What was to be listed changed each time while it was.
+    #[error("{operation}: they changed while they were listed, try again")]
+    Changing {
+        /// What was asked.
+        operation: Operation,
+    },
     /// The kernel answered nothing: its answer found no room in the receive
     /// buffer.
     #[error("{operation}: the kernel's answer was lost, try a larger receive buffer")]
@@ -110,6 +143,15 @@ impl Error {
         move |errno| Self::Io {
             tried,
             source: errno.into(),
+        }
+    }
+
+    pub(crate) fn too_old(option: &'static str, needed: u32, module: Info) -> Self {
+        Self::ModuleTooOld {
+            option,
+            needed,
+            schema: module.schema_version,
+            module_version: module.module_version,
         }
     }
 
@@ -157,7 +199,9 @@ fn about(option: &Option<&'static str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use icmptap_proto::{FamilyId, Snaplen, nlmsg, reply::Status, request::Wishes, testing};
+    use icmptap_proto::{
+        BootId, FamilyId, Snaplen, nlmsg, reply::Status, request::Wishes, testing,
+    };
 
     use super::*;
 
@@ -193,6 +237,34 @@ mod tests {
         assert_eq!(
             error(Subscribe, 16, None),
             "subscribing was refused: Device or resource busy (os error 16)"
+        );
+        assert_eq!(
+            error(
+                Subscribe,
+                16,
+                Some(("this socket is subscribed already", 0))
+            ),
+            "subscribing was refused: this socket is subscribed already \
+             (Device or resource busy (os error 16))"
+        );
+        assert_eq!(
+            error(Operation::GetStats, 1, None),
+            "asking for statistics is not permitted: it needs CAP_NET_ADMIN, try sudo"
+        );
+    }
+
+    #[test]
+    fn an_old_module_is_told_which_it_is_and_what_it_lacks() {
+        let bytes = testing::info_of_schema(1, BootId([0; 16]), 1);
+        let message = nlmsg::messages(&bytes).next().unwrap().unwrap();
+        let module = Info::decode(&message.generic().unwrap()).unwrap();
+        assert_eq!(
+            Error::too_old("sample", 2, module).to_string(),
+            format!(
+                "the module (version 0.1.0, schema 1) is too old for sample, which schema 2 \
+                 brought: load the module of icmptap {}",
+                env!("CARGO_PKG_VERSION")
+            )
         );
     }
 }

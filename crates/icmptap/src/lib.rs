@@ -17,27 +17,48 @@
 //! # Ok::<(), icmptap::Error>(())
 //! ```
 //!
-//! [`Client`] asks the module about itself, [`Imp2`] speaks the older protocol.
+//! Every option of the module is one of [`Builder`], filters in tcpdump's
+//! language included (feature `pcap`, on by default). With the feature `tokio`
+//! there is `AsyncSubscription` too, which waits as a task does.
+//!
+//! An older or newer module works: [`Info::age`](reply::Info::age) says which it
+//! is, and what an older one does not know is refused with
+//! [`Error::ModuleTooOld`].
+//!
+//! [`Client`] asks the module about itself, its statistics and
+//! who else subscribed; [`Imp2`] speaks the older protocol.
 //! The wire format and the decoding of packets are in [`icmptap_proto`], whose
 //! modules are found here as well.
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
+mod builder;
 mod client;
 mod core;
 mod error;
+#[cfg(feature = "pcap")]
+mod filter;
 mod imp2;
+mod session;
 mod socket;
 mod stop;
 mod subscription;
+mod summary;
 mod sys;
 
+#[cfg(feature = "tokio")]
+pub use asynchronous::AsyncSubscription;
+pub use builder::Builder;
 pub use client::Client;
 pub use error::{Error, Operation};
+#[cfg(feature = "pcap")]
+pub use filter::FilterError;
 pub use icmptap_proto::{
     BatchSize, BootId, Cpu, DecodeError, Families, Family, FlushInterval, Hook, Hooks, IfIndex,
-    Mtu, Netns, Snaplen, event, icmp, imp2::Packet as Imp2Packet, reply, sequence::Lost,
+    Instruction, Mtu, Netns, Pid, PortId, Program, ProgramTooLong, Protocol, RateLimit, Sampling,
+    Snaplen, TypeSet, Verdict, event, icmp, imp2::Packet as Imp2Packet, reply, sequence::Lost,
 };
 pub use imp2::Imp2;
 pub use stop::Stopper;
-pub use subscription::{
-    AuditError, Builder, Item, Iter, OwnedItem, Received, Subscription, Summary,
-};
+pub use subscription::{Item, Iter, OwnedItem, Received, Subscription};
+pub use summary::{AuditError, Summary};

@@ -1,7 +1,7 @@
 //! A netlink socket that talks to the kernel and to nobody else.
 
 use std::{
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::Instant,
 };
 
@@ -171,6 +171,12 @@ impl Socket {
             Ok(_) | Err(Errno::INTR) => Ok(true),
             Err(errno) => Err(Error::io("wait for the kernel")(errno)),
         }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

@@ -4,101 +4,12 @@
 use std::time::Instant;
 
 use icmptap_proto::{
-    BatchSize, Families, FlushInterval, Hooks, Snaplen,
     event::{Event, EventRef},
-    reply::{Counters, Parameters},
-    request::{self, Wishes},
+    reply::{Info, Parameters},
     sequence::Lost,
 };
 
-use crate::{
-    Client, Error, Operation, Stopper,
-    core::{Empty, Step, Tally},
-    socket::RECEIVE_BUFFER,
-};
-
-/// Bytes of an `EVENTS` message around one packet, padding included, with some
-/// left for a newer kernel's longer headers.
-const OVERHEAD: u32 = 256;
-
-/// What to subscribe to. What is not set is the kernel's choice.
-#[derive(Debug, Clone, Default)]
-pub struct Builder {
-    wishes: Wishes,
-    receive_buffer: Option<usize>,
-}
-
-impl Builder {
-    /// Where to look; prerouting unless told otherwise.
-    pub fn hooks(mut self, hooks: Hooks) -> Self {
-        self.wishes.hooks = Some(hooks);
-        self
-    }
-
-    /// What to look for; every family the module can tap unless told otherwise.
-    pub fn families(mut self, families: Families) -> Self {
-        self.wishes.families = Some(families);
-        self
-    }
-
-    /// Packet bytes to keep; 576 unless told otherwise.
-    pub fn snaplen(mut self, snaplen: Snaplen) -> Self {
-        self.wishes.snaplen = Some(snaplen);
-        self
-    }
-
-    /// Bytes of a full batch; 3,776 unless told otherwise.
-    pub fn batch(mut self, batch: BatchSize) -> Self {
-        self.wishes.batch = Some(batch);
-        self
-    }
-
-    /// Longest wait in a batch; 1,000 µs unless told otherwise.
-    pub fn flush_interval(mut self, interval: FlushInterval) -> Self {
-        self.wishes.flush_interval = Some(interval);
-        self
-    }
-
-    /// Bytes of the socket's receive buffer, as the kernel counts them; 4 MiB
-    /// unless told otherwise. [`Subscription::receive_buffer`] says what came
-    /// of it.
-    pub fn receive_buffer(mut self, bytes: usize) -> Self {
-        self.receive_buffer = Some(bytes);
-        self
-    }
-
-    /// Subscribes.
-    ///
-    /// # Errors
-    /// [`Error::ModuleNotLoaded`], [`Error::NotPermitted`] without
-    /// CAP_NET_ADMIN, [`Error::Refused`] for a value the module does not take.
-    pub fn subscribe(&self) -> Result<Subscription, Error> {
-        let mut client = Client::open()?;
-        let receive_buffer = client
-            .socket
-            .set_receive_buffer(self.receive_buffer.unwrap_or(RECEIVE_BUFFER))?;
-        client.make_room(room(self.wishes.batch, self.wishes.snaplen));
-        let parameters = client.ask(
-            Operation::Subscribe,
-            |family, seq| request::subscribe(family, seq, &self.wishes),
-            Parameters::decode,
-        )?;
-        client.make_room(room(Some(parameters.batch), Some(parameters.snaplen)));
-        Ok(Subscription {
-            client,
-            parameters,
-            receive_buffer,
-            stopper: Stopper::new()?,
-        })
-    }
-}
-
-/// The largest message to expect: a full batch, or one packet if that is more.
-fn room(batch: Option<BatchSize>, snaplen: Option<Snaplen>) -> usize {
-    let batch = batch.map_or(0, |batch| batch.0);
-    let alone = snaplen.map_or(0, |snaplen| snaplen.0.saturating_add(OVERHEAD));
-    batch.max(alone) as usize
-}
+use crate::{Builder, Error, Stopper, Summary, core::Step, session::Session};
 
 /// What a subscription hands out, borrowed from its buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,10 +57,7 @@ pub enum Received<'a> {
 /// it ends it too.
 #[derive(Debug)]
 pub struct Subscription {
-    client: Client,
-    parameters: Parameters,
-    receive_buffer: usize,
-    stopper: Stopper,
+    session: Session,
 }
 
 impl Subscription {
@@ -158,19 +66,28 @@ impl Subscription {
         Builder::default()
     }
 
+    pub(crate) fn new(session: Session) -> Self {
+        Self { session }
+    }
+
     /// The parameters in force.
     pub fn parameters(&self) -> &Parameters {
-        &self.parameters
+        self.session.parameters()
+    }
+
+    /// What the module is and can do.
+    pub fn module(&self) -> &Info {
+        self.session.module()
     }
 
     /// Bytes of the receive buffer in force (`SO_RCVBUF`).
     pub fn receive_buffer(&self) -> usize {
-        self.receive_buffer
+        self.session.receive_buffer()
     }
 
     /// Ends this subscription from another thread.
     pub fn stopper(&self) -> Stopper {
-        self.stopper.clone()
+        self.session.stopper().clone()
     }
 
     /// Waits for the next item. `None`: it was stopped and everything was
@@ -197,29 +114,17 @@ impl Subscription {
 
     fn receive(&mut self, deadline: Option<Instant>) -> Result<Received<'_>, Error> {
         loop {
-            match self.client.core.advance()? {
+            match self.session.next()? {
                 Step::Event(header, packet) => {
-                    let event = EventRef::new(header, self.client.core.lend(packet));
-                    return Ok(Received::Item(Item::Event(event)));
+                    return Ok(Received::Item(self.session.event(header, packet)));
                 }
                 Step::Lost(lost) => return Ok(Received::Item(Item::Lost(lost))),
                 Step::Ended => return Ok(Received::Ended),
                 Step::Hungry => {}
             }
-            if self.stopper.is_stopped() {
-                self.stop()?;
-            }
-            let Client { socket, core, .. } = &mut self.client;
-            if socket.receive(core.buffer())? {
-                continue;
-            }
-            match core.on_empty()? {
-                Empty::Send(again) => socket.send(&again)?,
-                Empty::Wait => {
-                    if !socket.wait(Some(&self.stopper), deadline)? {
-                        return Ok(Received::Nothing);
-                    }
-                }
+            let stopper = Some(self.session.stopper());
+            if !self.session.socket().wait(stopper, deadline)? {
+                return Ok(Received::Nothing);
             }
         }
     }
@@ -235,12 +140,7 @@ impl Subscription {
     /// # Errors
     /// If the kernel refuses, or its answer finds no room.
     pub fn flush(&mut self) -> Result<(), Error> {
-        if !self.client.core.is_running() {
-            return Ok(());
-        }
-        self.client
-            .exchange(Operation::Flush, request::flush, |_| Ok(()))
-            .map(drop)
+        self.session.flush()
     }
 
     /// Stops: no packet that arrives from now on is matched. What was matched
@@ -249,10 +149,7 @@ impl Subscription {
     /// # Errors
     /// If the kernel cannot be told.
     pub fn stop(&mut self) -> Result<(), Error> {
-        match self.client.core.stop() {
-            Some(request) => self.client.socket.send(&request),
-            None => Ok(()),
-        }
+        self.session.stop()
     }
 
     /// Stops if it still runs, takes what is left without handing it out (it
@@ -263,10 +160,7 @@ impl Subscription {
     pub fn finish(mut self) -> Result<Summary, Error> {
         self.stop()?;
         while self.recv()?.is_some() {}
-        let counters = self.client.core.counters().ok_or(Error::NoReply {
-            operation: Operation::Unsubscribe,
-        })?;
-        Ok(Summary::new(counters, self.client.core.tally()))
+        self.session.summary()
     }
 }
 
@@ -284,177 +178,5 @@ impl Iterator for Iter<'_> {
             .recv()
             .map(|item| item.map(|item| item.to_owned()))
             .transpose()
-    }
-}
-
-/// The counters of both sides, at the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Summary {
-    /// What the kernel counted.
-    pub counters: Counters,
-    /// Events that were received.
-    pub received: u64,
-    /// Events missing in the sequence numbers. What was lost after the last
-    /// batch of a stream leaves no gap: see [`trailing_lost`](Self::trailing_lost).
-    pub lost_in_gaps: u64,
-    /// Batches whose sequence numbers contradict the kernel's count of losses.
-    pub disagreements: u64,
-}
-
-impl Summary {
-    fn new(counters: Counters, tally: Tally) -> Self {
-        let Tally {
-            received,
-            lost_in_gaps,
-            disagreements,
-        } = tally;
-        Self {
-            counters,
-            received,
-            lost_in_gaps,
-            disagreements,
-        }
-    }
-
-    /// Events lost after the last batch of their stream.
-    pub fn trailing_lost(&self) -> u64 {
-        self.counters.lost().saturating_sub(self.lost_in_gaps)
-    }
-
-    /// Whether both sides agree, to the last event.
-    ///
-    /// # Errors
-    /// The first thing that does not agree.
-    pub fn audit(&self) -> Result<(), AuditError> {
-        let Counters {
-            matched,
-            delivered,
-            queued,
-            ..
-        } = self.counters;
-        let lost = self.counters.lost();
-        if u128::from(matched) != u128::from(delivered) + u128::from(lost) + u128::from(queued) {
-            return Err(AuditError::Conservation {
-                matched,
-                delivered,
-                lost,
-                queued,
-            });
-        }
-        if self.disagreements > 0 {
-            return Err(AuditError::Sequence {
-                batches: self.disagreements,
-            });
-        }
-        if self.received != delivered {
-            return Err(AuditError::Received {
-                received: self.received,
-                delivered,
-            });
-        }
-        if self.lost_in_gaps > lost {
-            return Err(AuditError::Gaps {
-                gaps: self.lost_in_gaps,
-                lost,
-            });
-        }
-        Ok(())
-    }
-}
-
-/// Counters that do not agree: a defect, here or in the kernel module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AuditError {
-    /// The kernel's counters do not add up.
-    #[error("{matched} matched is not {delivered} delivered + {lost} lost + {queued} queued")]
-    Conservation {
-        /// Packets that got a sequence number.
-        matched: u64,
-        /// Events put into the receive buffer.
-        delivered: u64,
-        /// Events lost, whatever the cause.
-        lost: u64,
-        /// Events in a batch that was not sent.
-        queued: u64,
-    },
-    /// Not everything that was delivered was received.
-    #[error("{received} received is not {delivered} delivered")]
-    Received {
-        /// Counted here.
-        received: u64,
-        /// Counted by the kernel.
-        delivered: u64,
-    },
-    /// More is missing than the kernel lost.
-    #[error("{gaps} missing in the sequence numbers is more than {lost} lost")]
-    Gaps {
-        /// Counted here.
-        gaps: u64,
-        /// Counted by the kernel.
-        lost: u64,
-    },
-    /// Sequence numbers contradict the kernel's count of losses.
-    #[error("the sequence numbers of {batches} batches contradict the count of losses")]
-    Sequence {
-        /// How many batches.
-        batches: u64,
-    },
-}
-
-#[cfg(test)]
-mod tests {
-    use icmptap_proto::{nlmsg, testing};
-
-    use super::*;
-
-    /// `counters`: matched, delivered, lost_overrun, lost_nomem, queued.
-    fn summary(counters: [u64; 5], received: u64, gaps: u64, disagreements: u64) -> Summary {
-        let bytes = testing::unsubscribed(1, counters);
-        let message = nlmsg::messages(&bytes).next().unwrap().unwrap();
-        let counters = Counters::decode(&message.generic().unwrap()).unwrap();
-        Summary::new(
-            counters,
-            Tally {
-                received,
-                lost_in_gaps: gaps,
-                disagreements,
-            },
-        )
-    }
-
-    #[test]
-    fn an_audit_passes_only_if_everything_agrees() {
-        let good = summary([10, 6, 3, 1, 0], 6, 3, 0);
-        assert_eq!(good.audit(), Ok(()));
-        assert_eq!(good.trailing_lost(), 1);
-        let fails = |summary: Summary| summary.audit().unwrap_err().to_string();
-        assert_eq!(
-            fails(summary([11, 6, 3, 1, 0], 6, 3, 0)),
-            "11 matched is not 6 delivered + 4 lost + 0 queued"
-        );
-        assert_eq!(
-            fails(summary([10, 6, 3, 1, 0], 5, 3, 0)),
-            "5 received is not 6 delivered"
-        );
-        assert_eq!(
-            fails(summary([10, 6, 3, 1, 0], 6, 5, 0)),
-            "5 missing in the sequence numbers is more than 4 lost"
-        );
-        assert_eq!(
-            fails(summary([10, 6, 3, 1, 0], 6, 3, 2)),
-            "the sequence numbers of 2 batches contradict the count of losses"
-        );
-        // Counters that no addition survives do not panic.
-        assert!(summary([u64::MAX; 5], 1, u64::MAX, 0).audit().is_err());
-    }
-
-    #[test]
-    fn the_buffer_holds_a_full_batch_and_a_large_packet() {
-        assert_eq!(room(Some(BatchSize(16_064)), Some(Snaplen(576))), 16_064);
-        assert!(room(Some(BatchSize(3776)), Some(Snaplen(65_535))) > 65_535 + 96);
-        assert_eq!(room(None, None), 0);
-        let _ = room(None, Some(Snaplen(u32::MAX)));
     }
 }

@@ -1,12 +1,17 @@
-//! The one system call that rustix does not have: netlink's socket options.
+//! What our crates for system calls leave to the caller.
 #![allow(unsafe_code)]
 
+#[cfg(feature = "tokio")]
+use std::os::fd::OwnedFd;
 use std::{
     ffi::c_int,
     io,
     mem::size_of_val,
     os::fd::{AsRawFd, BorrowedFd},
 };
+
+#[cfg(feature = "tokio")]
+use tokio::io::{Interest, unix::AsyncFd};
 
 /// Sets a boolean option of level `SOL_NETLINK` (`netlink(7)`).
 pub(crate) fn enable(socket: BorrowedFd<'_>, option: c_int) -> io::Result<()> {
@@ -27,4 +32,16 @@ pub(crate) fn enable(socket: BorrowedFd<'_>, option: c_int) -> io::Result<()> {
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// Makes tokio watch for something to read.
+///
+/// # Panics
+/// Outside a tokio runtime, or if that has no I/O.
+#[cfg(feature = "tokio")]
+pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor is open, and as long as the result has it, it is
+    // neither closed nor replaced by another one.
+    let watched = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
+    watched.map_err(Into::into)
 }

@@ -1,0 +1,95 @@
+//! The parameters of a subscription that are not what everybody has, in words.
+
+use icmptap::{IfIndex, RateLimit, Sampling, TypeSet, Verdict, reply::Parameters};
+
+use crate::types;
+
+/// Such as `icmp types echo-reply+echo-request, interface eth0, 1 in 10`;
+/// nothing if there is nothing special about them. `name` gives the name of an
+/// interface.
+pub(crate) fn special(
+    parameters: &Parameters,
+    mut name: impl FnMut(IfIndex) -> Option<String>,
+) -> String {
+    let mut words = Vec::new();
+    if parameters.icmp_types != TypeSet::ALL {
+        words.push(format!(
+            "icmp types {}",
+            types::ipv4_words(&parameters.icmp_types)
+        ));
+    }
+    if parameters.icmpv6_types != TypeSet::ALL {
+        words.push(format!(
+            "icmpv6 types {}",
+            types::ipv6_words(&parameters.icmpv6_types)
+        ));
+    }
+    if let Some(index) = parameters.interface {
+        let name = name(index).unwrap_or_else(|| format!("if{index}"));
+        words.push(format!("interface {name}"));
+    }
+    match parameters.filter_len {
+        0 => {}
+        len => words.push(format!("filter of {len} instructions")),
+    }
+    if parameters.sampling != Sampling::ALL {
+        words.push(parameters.sampling.to_string());
+    }
+    if parameters.rate_limit != RateLimit::NONE {
+        words.push(format!("at most {}", parameters.rate_limit));
+    }
+    if parameters.verdict != Verdict::Accept {
+        words.push(parameters.verdict.to_string());
+    }
+    if parameters.all_netns {
+        words.push("every netns".to_owned());
+    }
+    words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use icmptap::Snaplen;
+    use icmptap_proto::{
+        FamilyId, nlmsg,
+        request::{self, Wishes},
+    };
+
+    use super::*;
+
+    /// A request reads like its answer.
+    fn words(wishes: &mut Wishes) -> String {
+        wishes.hooks = Some(icmptap::Hooks(1));
+        wishes.families = Some(icmptap::Families(3));
+        wishes.snaplen = Some(Snaplen(576));
+        wishes.batch = Some(icmptap::BatchSize(3776));
+        wishes.flush_interval = Some(icmptap::FlushInterval { us: 1000 });
+        let bytes = request::subscribe(FamilyId(1), 1, wishes);
+        let message = nlmsg::messages(&bytes).next().unwrap().unwrap();
+        let parameters = Parameters::decode(&message.generic().unwrap()).unwrap();
+        special(&parameters, |index| {
+            (index.0 == 2).then(|| "eth0".to_owned())
+        })
+    }
+
+    #[test]
+    fn what_is_special_is_said() {
+        assert_eq!(words(&mut Wishes::default()), "");
+        let mut wishes = Wishes::default();
+        wishes.icmp_types = Some([0, 8].into_iter().collect());
+        wishes.icmpv6_types = Some(TypeSet::NONE);
+        wishes.interface = Some(IfIndex(2));
+        wishes.sampling = Some(Sampling { one_in: 10 });
+        wishes.rate_limit = Some(RateLimit { per_second: 500 });
+        wishes.verdict = Some(Verdict::Drop);
+        wishes.all_netns = true;
+        assert_eq!(
+            words(&mut wishes),
+            "icmp types echo-reply+echo-request, icmpv6 types none, interface eth0, 1 in 10, \
+             at most 500/s, drop, every netns"
+        );
+        let mut wishes = Wishes::default();
+        wishes.interface = Some(IfIndex(3));
+        assert_eq!(words(&mut wishes), "interface if3");
+    }
+}

@@ -1,0 +1,172 @@
+//! What to subscribe to.
+
+use icmptap_proto::{
+    BatchSize, Families, FlushInterval, Hooks, IfIndex, Instruction, ProgramTooLong, RateLimit,
+    Sampling, Snaplen, TypeSet, Verdict, request::Wishes,
+};
+
+#[cfg(feature = "tokio")]
+use crate::AsyncSubscription;
+#[cfg(feature = "pcap")]
+use crate::filter::{self, FilterError};
+use crate::{Error, Subscription, session::Session, socket::RECEIVE_BUFFER};
+
+/// What to subscribe to. What is not set is the kernel's choice.
+///
+/// A packet is wanted if hook, family, ICMP type, interface and filter all want
+/// it. What sampling then passes over is counted as `sampled_out`; the rest is
+/// matched: each packet gets a sequence number, and is an event or a loss.
+#[derive(Debug, Clone, Default)]
+pub struct Builder {
+    wishes: Wishes,
+    receive_buffer: Option<usize>,
+}
+
+impl Builder {
+    /// Where to look; prerouting unless told otherwise.
+    pub fn hooks(mut self, hooks: Hooks) -> Self {
+        self.wishes.hooks = Some(hooks);
+        self
+    }
+
+    /// What to look for; every family the module can tap unless told otherwise.
+    pub fn families(mut self, families: Families) -> Self {
+        self.wishes.families = Some(families);
+        self
+    }
+
+    /// Packet bytes to keep; 576 unless told otherwise.
+    pub fn snaplen(mut self, snaplen: Snaplen) -> Self {
+        self.wishes.snaplen = Some(snaplen);
+        self
+    }
+
+    /// Bytes of a full batch; 3,776 unless told otherwise.
+    pub fn batch(mut self, batch: BatchSize) -> Self {
+        self.wishes.batch = Some(batch);
+        self
+    }
+
+    /// Longest wait in a batch; 1,000 µs unless told otherwise.
+    pub fn flush_interval(mut self, interval: FlushInterval) -> Self {
+        self.wishes.flush_interval = Some(interval);
+        self
+    }
+
+    /// Bytes of the socket's receive buffer, as the kernel counts them; 4 MiB
+    /// unless told otherwise. [`Subscription::receive_buffer`] says what came
+    /// of it.
+    pub fn receive_buffer(mut self, bytes: usize) -> Self {
+        self.receive_buffer = Some(bytes);
+        self
+    }
+
+    /// Types of ICMP to take; all unless told otherwise. A packet that has no
+    /// type (a later fragment, or one that is too short) is taken only if all
+    /// are.
+    pub fn icmp_types(mut self, types: TypeSet) -> Self {
+        self.wishes.icmp_types = Some(types);
+        self
+    }
+
+    /// Types of ICMPv6 to take, in the same way.
+    pub fn icmpv6_types(mut self, types: TypeSet) -> Self {
+        self.wishes.icmpv6_types = Some(types);
+        self
+    }
+
+    /// The interface that packets come in or leave by; any unless told
+    /// otherwise.
+    pub fn interface(mut self, index: IfIndex) -> Self {
+        self.wishes.interface = Some(index);
+        self
+    }
+
+    /// A filter in tcpdump's language (`pcap-filter(7)`), such as
+    /// `icmp6 and ip6[40] == 135`, which libpcap compiles. It sees a packet from
+    /// its IP header on: what is in front of that cannot be asked for.
+    ///
+    /// Names of hosts and networks are looked up, which may take a while.
+    /// libpcap is loaded when this is called and not needed otherwise. A program
+    /// that is linked statically cannot load it, and lets `tcpdump` compile the
+    /// filter.
+    ///
+    /// # Errors
+    /// The filter is not well formed, or there is no libpcap.
+    #[cfg(feature = "pcap")]
+    pub fn filter(mut self, expression: &str) -> Result<Self, FilterError> {
+        self.wishes.filter = Some(filter::compile(expression)?);
+        Ok(self)
+    }
+
+    /// A filter as the program that the kernel runs on a packet from its IP
+    /// header on: classic BPF, which takes a packet by returning another number
+    /// than 0. The kernel refuses a program that it cannot run when
+    /// [`subscribe`](Self::subscribe) is called.
+    ///
+    /// # Errors
+    /// It has more instructions than any kernel takes.
+    pub fn filter_program(
+        mut self,
+        instructions: Vec<Instruction>,
+    ) -> Result<Self, ProgramTooLong> {
+        self.wishes.filter = Some(instructions.try_into()?);
+        Ok(self)
+    }
+
+    /// Takes one packet in so many; every one unless told otherwise.
+    pub fn sampling(mut self, sampling: Sampling) -> Self {
+        self.wishes.sampling = Some(sampling);
+        self
+    }
+
+    /// Takes so many events per second at most; without limit unless told
+    /// otherwise. What is beyond is lost, and counted as `lost_ratelimit`.
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.wishes.rate_limit = Some(limit);
+        self
+    }
+
+    /// What becomes of the packets that are matched; they go on unless told
+    /// otherwise. [`Verdict::Drop`] holds while the subscription lives, for
+    /// those that are lost as events as well.
+    pub fn verdict(mut self, verdict: Verdict) -> Self {
+        self.wishes.verdict = Some(verdict);
+        self
+    }
+
+    /// Takes the packets of every network namespace, those to come included,
+    /// and not only of the one that it is made in. Needs CAP_NET_ADMIN in the
+    /// initial user namespace.
+    pub fn all_netns(mut self, all: bool) -> Self {
+        self.wishes.all_netns = all;
+        self
+    }
+
+    /// Subscribes.
+    ///
+    /// # Errors
+    /// [`Error::ModuleNotLoaded`], [`Error::NotPermitted`] without
+    /// CAP_NET_ADMIN, [`Error::ModuleTooOld`] for an option that the module does
+    /// not know, [`Error::Refused`] for a value that it does not take.
+    pub fn subscribe(&self) -> Result<Subscription, Error> {
+        self.session().map(Subscription::new)
+    }
+
+    /// Subscribes, for use with tokio.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, or if that has no I/O.
+    #[cfg(feature = "tokio")]
+    pub fn subscribe_async(&self) -> Result<AsyncSubscription, Error> {
+        AsyncSubscription::new(self.session()?)
+    }
+
+    fn session(&self) -> Result<Session, Error> {
+        let receive_buffer = self.receive_buffer.unwrap_or(RECEIVE_BUFFER);
+        Session::start(&self.wishes, receive_buffer)
+    }
+}

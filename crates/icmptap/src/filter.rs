@@ -1,0 +1,123 @@
+//! Filters in tcpdump's language, compiled by libpcap to what the kernel runs.
+//!
+//! libpcap is loaded when a filter is compiled, and nothing is linked with it:
+//! a build needs no headers, a program runs where there is no libpcap (until it
+//! is asked for a filter), and one binary runs on distributions that name the
+//! library's file differently. A static program cannot load libraries; there
+//! `tcpdump -ddd`, which is libpcap behind a pipe, does the same.
+
+use icmptap_proto::{Program, ProgramTooLong};
+
+#[cfg(not(target_feature = "crt-static"))]
+mod library;
+#[cfg(any(test, target_feature = "crt-static"))]
+mod tcpdump;
+
+#[cfg(not(target_feature = "crt-static"))]
+use library as compiler;
+#[cfg(target_feature = "crt-static")]
+use tcpdump as compiler;
+
+/// Why there is no filter.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FilterError {
+    /// The expression is not well formed, asks for what is not in a packet, or
+    /// names a host that is not known.
+    #[error("the filter `{expression}` is not understood: {reason} (see pcap-filter(7))")]
+    Expression {
+        /// The expression.
+        expression: String,
+        /// libpcap's words.
+        reason: String,
+    },
+    /// There is nothing that compiles it.
+    #[error("a filter in tcpdump's language needs {needed}, {reason}: install it (Debian, Ubuntu: \
+             `sudo apt install {package}`; Fedora: `sudo dnf install {}`)",
+            package.trim_end_matches("0.8"))]
+    NoCompiler {
+        /// What is needed: libpcap or tcpdump.
+        needed: &'static str,
+        /// Debian's package that has it.
+        package: &'static str,
+        /// What went wrong.
+        reason: String,
+    },
+    /// It has become longer than any kernel takes.
+    #[error(transparent)]
+    TooLong(#[from] ProgramTooLong),
+}
+
+/// Compiles an expression for packets that start with their IP header.
+pub(crate) fn compile(expression: &str) -> Result<Program, FilterError> {
+    Ok(compiler::compile(expression)?.try_into()?)
+}
+
+fn misunderstood(expression: &str, reason: impl Into<String>) -> FilterError {
+    FilterError::Expression {
+        expression: expression.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use icmptap_proto::Instruction;
+
+    use super::*;
+
+    fn plain(program: &Program) -> Vec<(u16, u8, u8, u32)> {
+        let instructions = program.instructions().iter();
+        instructions
+            .map(|Instruction { code, jt, jf, k }| (*code, *jt, *jf, *k))
+            .collect()
+    }
+
+    #[test]
+    fn a_filter_looks_at_the_packet_from_its_ip_header_on() {
+        let program = compile("icmp6 and ip6[40] == 135").unwrap();
+        let instructions = plain(&program);
+        // ldb [0]; and #0xf0; jeq #0x60: the version is in the first byte.
+        assert_eq!(instructions[0], (0x30, 0, 0, 0));
+        assert_eq!(instructions[1], (0x54, 0, 0, 0xf0));
+        assert_eq!(instructions[2].0, 0x15);
+        assert_eq!(instructions[2].3, 0x60);
+        // ldb [40]; jeq #135
+        assert!(instructions.contains(&(0x30, 0, 0, 40)), "{instructions:?}");
+        assert!(instructions.iter().any(|i| (i.0, i.3) == (0x15, 135)));
+        // It takes the whole packet, or nothing.
+        let returned: Vec<_> = instructions.iter().filter(|i| i.0 == 6).collect();
+        assert!(
+            returned.iter().all(|i| i.3 == 0 || i.3 >= 65_535),
+            "{returned:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_filter_is_said_in_libpcaps_words() {
+        let error = compile("icmp6 an host ::1").unwrap_err().to_string();
+        assert!(
+            error.starts_with("the filter `icmp6 an host ::1` is not understood: ")
+                && error.contains("syntax error")
+                && error.ends_with("(see pcap-filter(7))"),
+            "{error}"
+        );
+        let error = compile("ether host 1:2:3:4:5:6").unwrap_err().to_string();
+        assert!(error.contains("ether"), "{error}");
+        assert!(compile("icmp\0").is_err());
+    }
+
+    #[test]
+    fn without_a_compiler_it_says_what_to_install() {
+        let error = FilterError::NoCompiler {
+            needed: "libpcap",
+            package: "libpcap0.8",
+            reason: "which cannot be loaded".to_owned(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "a filter in tcpdump's language needs libpcap, which cannot be loaded: install it \
+             (Debian, Ubuntu: `sudo apt install libpcap0.8`; Fedora: `sudo dnf install libpcap`)"
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! A subscription without the wait: what blocking and async ones share.
+
+use std::ops::Range;
+
+use icmptap_proto::{
+    BatchSize, Snaplen,
+    event::{EventRef, Header},
+    reply::{Info, Parameters},
+    request::{self, Wishes},
+};
+
+use crate::{
+    Client, Error, Item, Operation, Stopper, Summary,
+    core::{Empty, Step},
+    socket::Socket,
+};
+
+/// Bytes of an `EVENTS` message around one packet, padding included, with some
+/// left for a newer kernel's longer headers.
+const OVERHEAD: u32 = 256;
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    client: Client,
+    module: Info,
+    parameters: Parameters,
+    receive_buffer: usize,
+    stopper: Stopper,
+}
+
+impl Session {
+    pub(crate) fn start(wishes: &Wishes, receive_buffer: usize) -> Result<Self, Error> {
+        let mut client = Client::open()?;
+        let module = client.info()?;
+        if let Some((option, needed)) = wishes.unknown_to(module.schema_version) {
+            return Err(Error::too_old(option, needed, module));
+        }
+        let receive_buffer = client.socket.set_receive_buffer(receive_buffer)?;
+        client.make_room(room(wishes.batch, wishes.snaplen));
+        let parameters = client.ask(
+            Operation::Subscribe,
+            |family, seq| request::subscribe(family, seq, wishes),
+            Parameters::decode,
+        )?;
+        client.make_room(room(Some(parameters.batch), Some(parameters.snaplen)));
+        Ok(Self {
+            client,
+            module,
+            parameters,
+            receive_buffer,
+            stopper: Stopper::new()?,
+        })
+    }
+
+    pub(crate) fn module(&self) -> &Info {
+        &self.module
+    }
+
+    pub(crate) fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    pub(crate) fn receive_buffer(&self) -> usize {
+        self.receive_buffer
+    }
+
+    pub(crate) fn stopper(&self) -> &Stopper {
+        &self.stopper
+    }
+
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.client.socket
+    }
+
+    /// What comes next, of what is there. [`Step::Hungry`]: nothing is, wait
+    /// until [`socket`](Self::socket) has something or the stopper was used.
+    pub(crate) fn next(&mut self) -> Result<Step, Error> {
+        loop {
+            match self.client.core.advance()? {
+                Step::Hungry => {}
+                step => return Ok(step),
+            }
+            if self.stopper.is_stopped() {
+                self.stop()?;
+            }
+            let Client { socket, core, .. } = &mut self.client;
+            if socket.receive(core.buffer())? {
+                continue;
+            }
+            match core.on_empty()? {
+                Empty::Send(again) => socket.send(&again)?,
+                Empty::Wait => return Ok(Step::Hungry),
+            }
+        }
+    }
+
+    /// The event of [`Step::Event`].
+    pub(crate) fn event(&self, header: Header, packet: Range<usize>) -> Item<'_> {
+        Item::Event(EventRef::new(header, self.client.core.lend(packet)))
+    }
+
+    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+        if !self.client.core.is_running() {
+            return Ok(());
+        }
+        self.client
+            .exchange(Operation::Flush, request::flush, |_| Ok(()))
+            .map(drop)
+    }
+
+    pub(crate) fn stop(&mut self) -> Result<(), Error> {
+        match self.client.core.stop() {
+            Some(request) => self.client.socket.send(&request),
+            None => Ok(()),
+        }
+    }
+
+    /// Once it has ended.
+    pub(crate) fn summary(&self) -> Result<Summary, Error> {
+        let counters = self.client.core.counters().ok_or(Error::NoReply {
+            operation: Operation::Unsubscribe,
+        })?;
+        Ok(Summary::new(counters, self.client.core.tally()))
+    }
+}
+
+/// The largest message to expect: a full batch, or one packet if that is more.
+fn room(batch: Option<BatchSize>, snaplen: Option<Snaplen>) -> usize {
+    let batch = batch.map_or(0, |batch| batch.0);
+    let alone = snaplen.map_or(0, |snaplen| snaplen.0.saturating_add(OVERHEAD));
+    batch.max(alone) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_buffer_holds_a_full_batch_and_a_large_packet() {
+        assert_eq!(room(Some(BatchSize(16_064)), Some(Snaplen(576))), 16_064);
+        assert!(room(Some(BatchSize(3776)), Some(Snaplen(65_535))) > 65_535 + 96);
+        assert_eq!(room(None, None), 0);
+        let _ = room(None, Some(Snaplen(u32::MAX)));
+    }
+}
