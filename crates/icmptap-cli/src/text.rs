@@ -1,14 +1,16 @@
 //! Events as lines for people.
 
-use std::{fmt, io, io::Write};
+mod message;
+
+use std::{io, io::Write};
 
 use icmptap::{
     Family, Hook, IfIndex,
     event::{Checksum, EventRef},
-    icmp::{Body, Echo, Icmpv4, Quote, Transport, Type, code_word, protocol_word},
 };
 use jiff::{Timestamp, tz::TimeZone};
 
+use self::message::Message;
 use crate::interfaces::Names;
 
 /// Prints events as text.
@@ -44,9 +46,9 @@ impl<N: Names> Text<N> {
             (Some(src), Some(dst)) => write!(out, "{src} > {dst} ")?,
             _ => write!(out, "? > ? ")?,
         }
-        match (event.icmpv4(), event.icmp_type_and_code()) {
+        match (event.icmp(), event.icmp_type_and_code()) {
             (Some(icmp), _) => {
-                let is_error = icmp.quote().is_some();
+                let is_error = icmp.quote.is_some();
                 let (on, off) = if self.colour && is_error {
                     (YELLOW, PLAIN)
                 } else {
@@ -109,102 +111,6 @@ fn protocol(event: &EventRef<'_>) -> &'static str {
         "icmpv6"
     } else {
         "icmp"
-    }
-}
-
-struct Message<'a>(&'a Icmpv4);
-
-impl fmt::Display for Message<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Icmpv4 {
-            icmp_type,
-            code,
-            body,
-        } = *self.0;
-        write!(f, "{icmp_type}")?;
-        match (icmp_type, code_word(icmp_type, code)) {
-            // The usual cases, where the type and what follows say it all.
-            (Type::REDIRECT, Some("host")) | (Type::PARAMETER_PROBLEM, Some("pointer")) => {}
-            (_, Some(word)) => write!(f, " {word}")?,
-            (_, None) if code != 0 => write!(f, " code {code}")?,
-            (_, None) => {}
-        }
-        match body {
-            Body::Echo(echo) => write!(f, "{}", Matched(&echo))?,
-            Body::Unreachable {
-                next_hop_mtu: Some(mtu),
-                ..
-            } => write!(f, " mtu {mtu}")?,
-            Body::Redirect { gateway, .. } => write!(f, " gateway {gateway}")?,
-            Body::ParameterProblem { pointer, .. } if code == 0 => write!(f, " pointer {pointer}")?,
-            Body::Timestamp { echo, times } => {
-                write!(f, "{}", Matched(&echo))?;
-                if let Some(times) = times
-                    && icmp_type == Type::TIMESTAMP_REPLY
-                {
-                    let (originate, receive) = (times.originate, times.receive);
-                    let transmit = times.transmit;
-                    write!(
-                        f,
-                        " originate {originate} receive {receive} transmit {transmit}"
-                    )?;
-                }
-            }
-            _ => {}
-        }
-        match self.0.quote() {
-            Some(quote) => write!(f, " for {}", Quoted(quote)),
-            None => Ok(()),
-        }
-    }
-}
-
-struct Matched<'a>(&'a Echo);
-
-impl fmt::Display for Matched<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, " id {} seq {}", self.0.id, self.0.seq)
-    }
-}
-
-struct Quoted<'a>(&'a Quote);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Quote {
-            src,
-            dst,
-            protocol,
-            fragment_offset,
-            transport,
-            ..
-        } = *self.0;
-        match transport {
-            Transport::Ports {
-                src: sport,
-                dst: dport,
-            } => {
-                write!(f, "{src}:{sport} > {dst}:{dport}")?;
-            }
-            _ => write!(f, "{src} > {dst}")?,
-        }
-        match protocol_word(protocol) {
-            Some(word) => write!(f, " {word}")?,
-            None => write!(f, " protocol {protocol}")?,
-        }
-        if let Transport::Icmp {
-            icmp_type, echo, ..
-        } = transport
-        {
-            write!(f, " {icmp_type}")?;
-            if let Some(echo) = echo {
-                write!(f, "{}", Matched(&echo))?;
-            }
-        }
-        if fragment_offset != 0 {
-            write!(f, " fragment offset {fragment_offset}")?;
-        }
-        Ok(())
     }
 }
 

@@ -18,8 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     loop {
         match subscription.recv_before(deadline)? {
             Received::Item(Item::Event(event)) => {
-                let icmp_type = event.icmp_type_and_code().map(|(number, _)| Type(number));
-                *seen.entry(icmp_type).or_default() += 1;
+                *seen.entry(event.icmp_type()).or_default() += 1;
             }
             Received::Item(Item::Lost(_)) => {}
             // The first time the deadline, the second time the end.

@@ -32,6 +32,8 @@ mod sys;
 
 pub use client::Client;
 pub use error::{Error, Operation};
+#[cfg(feature = "serde")]
+pub use icmptap_proto::json;
 pub use icmptap_proto::{
     BatchSize, BootId, Cpu, DecodeError, Families, Family, FlushInterval, Hook, Hooks, IfIndex,
     Mtu, Netns, Snaplen, event, icmp, imp2::Packet as Imp2Packet, reply, sequence::Lost,
