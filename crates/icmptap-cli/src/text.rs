@@ -119,7 +119,7 @@ pub(crate) mod tests {
     use icmptap::event::Batch;
     use icmptap_proto::{
         nlmsg,
-        testing::{self, Record, icmpv4, ipv4},
+        testing::{self, Record, icmpv4, icmpv6, ipv4, ndp_option},
     };
 
     use super::*;
@@ -365,6 +365,39 @@ pub(crate) mod tests {
         assert_eq!(
             line(empty),
             "12:00:01.123456 eth0 prerouting ? > ? echo-request len 84 truncated\n"
+        );
+    }
+
+    #[test]
+    fn v6_reads_like_v4() {
+        let prefix = [
+            &[64, 0xc0, 0, 1, 0x51, 0x80][..],
+            &[0; 8],
+            &testing::address(0).octets(),
+        ];
+        let options = ndp_option(3, &prefix.concat());
+        let data = [&[0; 8][..], &options].concat();
+        let record = Record::of_ipv6(icmpv6(134, 0, [64, 0, 7, 8], &data), 40);
+        assert_eq!(
+            line_of(record, false),
+            "12:00:01.123456 eth0 prerouting 2001:db8::1 > 2001:db8::2 \
+             router-advertisement lifetime 1800 prefix 2001:db8::/64 len 88\n"
+        );
+        let later = testing::ipv6(
+            testing::address(1),
+            testing::address(2),
+            44,
+            &[58, 0, 5, 169, 0, 0, 0, 9, 1, 2],
+        );
+        let record = Record {
+            flags: 2 | 4,
+            icmp_offset: 0,
+            ..Record::of_ipv6(later, 48)
+        };
+        assert_eq!(
+            line_of(record, false),
+            "12:00:01.123456 eth0 prerouting 2001:db8::1 > 2001:db8::2 \
+             icmpv6 len 50 fragment offset 1448\n"
         );
     }
 

@@ -304,3 +304,187 @@ impl Display for Quoted {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use icmptap_proto::testing::{Record, extended, icmpv4, icmpv6, ipv4, messages};
+
+    use super::*;
+    use crate::text::tests::with_event;
+
+    fn text(record: Record) -> String {
+        with_event(record, |event| {
+            event
+                .icmp()
+                .map_or_else(String::new, |icmp| Message(&icmp).to_string())
+        })
+    }
+
+    #[test]
+    fn every_kind_of_message() {
+        let messages = messages();
+        let udp = "for 10.0.0.1:5000 > 10.0.0.2:33434 udp";
+        let udp_v6 = "for [2001:db8::1]:5000 > [2001:db8::2]:33434 udp";
+        let table = [
+            (
+                "fragmentation-needed",
+                "destination-unreachable fragmentation-needed mtu 1300 \
+                 for 10.0.0.1:5000 > 10.0.0.2:443 tcp seq 12345",
+            ),
+            (
+                "time-exceeded with MPLS labels",
+                &format!("time-exceeded ttl mpls 1234 {udp}"),
+            ),
+            (
+                "time-exceeded with interface",
+                &format!(
+                    "time-exceeded ttl incoming interface eth0 index 3 10.0.0.9 mtu 1500 {udp}"
+                ),
+            ),
+            (
+                "time-exceeded with an unknown object",
+                &format!("time-exceeded ttl extension class-9 type 4 {udp}"),
+            ),
+            (
+                "v4 router-advertisement",
+                "router-advertisement lifetime 1800 router 10.0.0.1 preference 5 \
+                 router 10.0.0.2 preference -2147483648",
+            ),
+            ("address-mask", "address-mask-request id 7 seq 1"),
+            (
+                "address-mask-reply",
+                "address-mask-reply id 7 seq 1 mask 255.255.255.0",
+            ),
+            (
+                "extended-echo-request by name",
+                "extended-echo-request id 7 seq 1 local interface eth0",
+            ),
+            (
+                "extended-echo-request by index",
+                "extended-echo-request id 7 seq 1 local interface index 3",
+            ),
+            (
+                "extended-echo-request by address",
+                "extended-echo-request id 7 seq 1 local interface 10.0.0.1",
+            ),
+            (
+                "extended-echo-request by MAC address",
+                "extended-echo-request id 7 seq 1 interface of another address family",
+            ),
+            (
+                "extended-echo-reply",
+                "extended-echo-reply id 7 seq 1 reachable active ipv4 ipv6",
+            ),
+            (
+                "extended-echo-reply that refuses",
+                "extended-echo-reply no-such-interface id 7 seq 1",
+            ),
+            ("v6 echo-request", "echo-request id 7 seq 1"),
+            (
+                "v6 port-unreachable with MPLS labels",
+                &format!("destination-unreachable port-unreachable mpls 1234,354 {udp_v6}"),
+            ),
+            (
+                "v6 packet-too-big",
+                "packet-too-big mtu 1280 \
+                 for [2001:db8::1]:5000 > [2001:db8::2]:443 tcp seq 12345",
+            ),
+            (
+                "v6 time-exceeded",
+                "time-exceeded hop-limit \
+                 for 2001:db8::1 > 2001:db8::2 icmpv6 echo-request id 7 seq 9",
+            ),
+            (
+                "v6 reassembly",
+                "time-exceeded reassembly \
+                 for 2001:db8::1 > 2001:db8::2 udp fragment offset 1448",
+            ),
+            (
+                "v6 parameter-problem",
+                &format!("parameter-problem unrecognized-next-header pointer 40 {udp_v6}"),
+            ),
+            (
+                "router-solicitation",
+                "router-solicitation lladdr 02:00:00:00:00:01",
+            ),
+            (
+                "router-advertisement",
+                "router-advertisement lifetime 1800 managed other preference high \
+                 lladdr 02:00:00:00:00:01 mtu 1500 prefix 2001:db8::/64 \
+                 route 2001:db8::/48 preference high dns 2001:db8::1,2001:db8::2 \
+                 search example.org,lan captive-portal https://example.org/api \
+                 pref64 64:ff9b::/96 nonce",
+            ),
+            (
+                "neighbor-solicitation",
+                "neighbor-solicitation target 2001:db8::2 lladdr 02:00:00:00:00:01",
+            ),
+            (
+                "neighbor-advertisement",
+                "neighbor-advertisement target 2001:db8::2 router solicited override \
+                 lladdr 02:00:00:00:00:01",
+            ),
+            (
+                "v6 redirect",
+                &format!(
+                    "redirect target 2001:db8::1 destination 2001:db8::2 \
+                     lladdr 02:00:00:00:00:01 {udp_v6}"
+                ),
+            ),
+            (
+                "MLDv1 query",
+                "multicast-listener-query max-response 10000 ms",
+            ),
+            (
+                "MLDv2 query",
+                "multicast-listener-query group 2001:db8::fb max-response 65552 ms \
+                 sources 2001:db8::1",
+            ),
+            (
+                "MLDv1 report",
+                "multicast-listener-report group 2001:db8::fb",
+            ),
+            (
+                "MLDv2 report",
+                "version-2-multicast-listener-report change-to-exclude-mode 2001:db8::fb \
+                 mode-is-include 2001:db8::fb sources 2001:db8::1,2001:db8::1",
+            ),
+            ("an unknown type", "type-77 code 5"),
+        ];
+        for (name, expected) in table {
+            let record = messages.iter().find(|(found, _)| *found == name);
+            let (_, record) = record.unwrap_or_else(|| panic!("no message {name}"));
+            assert_eq!(text(record.clone()), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_bad_checksum_of_extensions_is_said() {
+        let quote = ipv4([10, 0, 0, 1], [10, 0, 0, 2], 99, &[]);
+        let mut data = extended(&quote, &[(1, 1, &[0; 4])]);
+        data[132] ^= 1;
+        let record = Record::of_ipv4(icmpv4(11, 0, [0, 32, 0, 0], &data));
+        assert!(text(record).contains(" bad-extensions-checksum for "));
+    }
+
+    #[test]
+    fn a_usual_pointer_needs_no_code() {
+        let record = Record::of_ipv6(icmpv6(4, 0, [0, 0, 0, 6], &[]), 40);
+        assert_eq!(text(record), "parameter-problem pointer 6");
+    }
+
+    #[test]
+    fn it_is_one_line_whatever_the_packet_says() {
+        for (name, record) in messages() {
+            let text = text(record);
+            assert!(!text.contains(char::is_control), "{name}: {text:?}");
+        }
+        let name = [(3, 1, &b"a\nb\x1b[2J"[..])];
+        let data = icmptap_proto::testing::extensions(&name);
+        let record = Record::of_ipv4(icmpv4(42, 0, [0, 7, 1, 0], &data));
+        assert_eq!(
+            text(record),
+            r"extended-echo-request id 7 seq 1 interface a\nb\u{1b}[2J"
+        );
+    }
+}
