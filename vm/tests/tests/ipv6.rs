@@ -119,7 +119,11 @@ fn cases() -> Vec<Case> {
             behind(&[(HOP, &alert), (DEST, &padded(8)), (DEST, &padded(24))]),
             Some(GOOD),
         ),
-        ("as many options as fit", behind(&[(DEST, &long)]), Some(GOOD)),
+        (
+            "as many options as fit",
+            behind(&[(DEST, &long)]),
+            Some(GOOD),
+        ),
         (
             "authentication",
             behind(&[(AUTH, &authentication)]),
