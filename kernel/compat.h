@@ -19,4 +19,9 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 }
 #endif
 
+/* Both have the attributes of the request, by the same name. */
+#ifndef HAVE_GENL_INFO_DUMP
+#define genl_info_dump genl_dumpit_info
+#endif
+
 #endif /* ICMPTAP_COMPAT_H */

@@ -7,41 +7,30 @@
  */
 
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/genetlink.h>
 #include <linux/module.h>
 #include <linux/skbuff.h>
-#include <linux/time64.h>
 #include <linux/uuid.h>
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
+#include <net/sock.h>
 
+#include "filter.h"
 #include "genl.h"
 #include "hook.h"
+#include "params.h"
 #include "record.h"
+#include "report.h"
 #include "stream.h"
 #include "subscription.h"
 #include "version.h"
-
-/* The longest IPv4 packet: more would find nothing. */
-#define SNAPLEN_MAX	65535
-/* The longest ICMP error that a router has to send whole (RFC 1812). */
-#define SNAPLEN_DEFAULT	576
-
-/* Slab buckets: one byte more would take the next one, of twice the size. */
-#define BATCH_MIN	((u32)SKB_WITH_OVERHEAD(1024))
-#define BATCH_DEFAULT	((u32)SKB_WITH_OVERHEAD(4096))
-#define BATCH_MAX	((u32)SKB_WITH_OVERHEAD(65536))
-
-#define FLUSH_DEFAULT_US	1000
-#define FLUSH_MAX_US		((u32)USEC_PER_SEC)
 
 #define EVENTS_HDRLEN	(NLMSG_HDRLEN + GENL_HDRLEN + \
 			 sizeof(struct icmptap_batch))
 
 /* Else the records would not be aligned; see uapi/linux/icmptap.h. */
 static_assert(EVENTS_HDRLEN % 8 == 0);
-
-static struct genl_family family;
 
 /* Fresh per load: a reader sees that counters began again. */
 static u8 boot_id[16] __ro_after_init;
@@ -58,7 +47,7 @@ static void open_events(struct sk_buff *msg,
 {
 	struct icmptap_batch *batch;
 
-	genlmsg_put(msg, 0, 0, &family, 0, ICMPTAP_CMD_EVENTS);
+	genlmsg_put(msg, 0, 0, &icmptap_genl_family, 0, ICMPTAP_CMD_EVENTS);
 	batch = skb_put(msg, sizeof(*batch));
 	*batch = (struct icmptap_batch) {
 		.hdrlen = sizeof(*batch),
@@ -93,19 +82,54 @@ static const struct icmptap_door genl_door = {
 	.send = send_events,
 };
 
+/**
+ * icmptap_genl_check_capable() - may the sender see its network namespace?
+ * @request: what it sent
+ * @extack: gets a sentence if not
+ *
+ * Context: process; @request is being served.
+ * Return: 0 or -EPERM.
+ */
+int icmptap_genl_check_capable(struct sk_buff *request,
+			       struct netlink_ext_ack *extack)
+{
+	const struct net *net = sock_net(NETLINK_CB(request).sk);
+
+	/* Not GENL_UNS_ADMIN_PERM, which leaves the reason unsaid. */
+	if (netlink_ns_capable(request, net->user_ns, CAP_NET_ADMIN))
+		return 0;
+
+	NL_SET_ERR_MSG(extack,
+		       "CAP_NET_ADMIN is required over this network namespace");
+	return -EPERM;
+}
+
+/* As icmptap_genl_check_capable(), for all network namespaces. */
+int icmptap_genl_check_global(struct sk_buff *request,
+			      struct netlink_ext_ack *extack)
+{
+	if (netlink_capable(request, CAP_NET_ADMIN))
+		return 0;
+
+	NL_SET_ERR_MSG(extack,
+		       "CAP_NET_ADMIN is required in the initial user namespace, to see all network namespaces");
+	return -EPERM;
+}
+
 /*
  * Starts the reply to a request; *@header is what genlmsg_end() wants.
  *
  * Process context, sleeps. NULL without memory.
  */
-static struct sk_buff *new_reply(struct genl_info *info, void **header)
+struct sk_buff *icmptap_genl_new_reply(struct genl_info *info, void **header)
 {
 	struct sk_buff *msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
 
 	if (!msg)
 		return NULL;
 
-	*header = genlmsg_put_reply(msg, info, &family, 0, info->genlhdr->cmd);
+	*header = genlmsg_put_reply(msg, info, &icmptap_genl_family, 0,
+				    info->genlhdr->cmd);
 	if (!*header) {
 		nlmsg_free(msg);
 		return NULL;
@@ -119,8 +143,8 @@ static struct sk_buff *new_reply(struct genl_info *info, void **header)
  * Process context. Returns 0, or a negative errno: the subscriber did not
  * get it.
  */
-static int send_reply(struct sk_buff *msg, void *header, int err,
-		      struct genl_info *info)
+int icmptap_genl_send_reply(struct sk_buff *msg, void *header, int err,
+			    struct genl_info *info)
 {
 	if (err) {
 		nlmsg_free(msg);
@@ -138,48 +162,13 @@ static int put_info(struct sk_buff *msg)
 	    nla_put(msg, ICMPTAP_INFO_BOOT_ID, sizeof(boot_id), boot_id) ||
 	    nla_put_u32(msg, ICMPTAP_INFO_HOOKS, ICMPTAP_HOOKS) ||
 	    nla_put_u32(msg, ICMPTAP_INFO_FAMILIES, ICMPTAP_FAMILIES) ||
-	    nla_put_u32(msg, ICMPTAP_INFO_SNAPLEN_MAX, SNAPLEN_MAX) ||
-	    nla_put_u32(msg, ICMPTAP_INFO_BATCH_MIN, BATCH_MIN) ||
-	    nla_put_u32(msg, ICMPTAP_INFO_BATCH_MAX, BATCH_MAX) ||
-	    nla_put_u32(msg, ICMPTAP_INFO_FLUSH_MAX_US, FLUSH_MAX_US))
+	    nla_put_u32(msg, ICMPTAP_INFO_SNAPLEN_MAX, ICMPTAP_SNAPLEN_MAX) ||
+	    nla_put_u32(msg, ICMPTAP_INFO_BATCH_MIN, ICMPTAP_BATCH_MIN) ||
+	    nla_put_u32(msg, ICMPTAP_INFO_BATCH_MAX, ICMPTAP_BATCH_MAX) ||
+	    nla_put_u32(msg, ICMPTAP_INFO_FLUSH_MAX_US,
+			ICMPTAP_FLUSH_MAX_US) ||
+	    nla_put_u32(msg, ICMPTAP_INFO_FILTER_MAX, BPF_MAXINSNS))
 		return -EMSGSIZE;
-	return 0;
-}
-
-static int put_params(struct sk_buff *msg, const struct icmptap_params *params)
-{
-	u32 flush_us = div_u64(params->flush_ns, NSEC_PER_USEC);
-
-	if (nla_put_u32(msg, ICMPTAP_SUB_HOOKS, params->hooks) ||
-	    nla_put_u32(msg, ICMPTAP_SUB_FAMILIES, params->families) ||
-	    nla_put_u32(msg, ICMPTAP_SUB_SNAPLEN, params->snaplen) ||
-	    nla_put_u32(msg, ICMPTAP_SUB_BATCH, params->batch) ||
-	    nla_put_u32(msg, ICMPTAP_SUB_FLUSH_US, flush_us))
-		return -EMSGSIZE;
-	return 0;
-}
-
-static int put_counter(struct sk_buff *msg, int attr, u64 value)
-{
-	return nla_put_u64_64bit(msg, attr, value, ICMPTAP_COUNTER_PAD);
-}
-
-static int put_counters(struct sk_buff *msg,
-			const struct icmptap_counters *counters)
-{
-	struct nlattr *nest = nla_nest_start(msg, ICMPTAP_SUB_COUNTERS);
-
-	if (!nest ||
-	    put_counter(msg, ICMPTAP_COUNTER_MATCHED, counters->matched) ||
-	    put_counter(msg, ICMPTAP_COUNTER_DELIVERED, counters->delivered) ||
-	    put_counter(msg, ICMPTAP_COUNTER_LOST_OVERRUN,
-			counters->lost_overrun) ||
-	    put_counter(msg, ICMPTAP_COUNTER_LOST_NOMEM,
-			counters->lost_nomem) ||
-	    put_counter(msg, ICMPTAP_COUNTER_QUEUED, counters->queued))
-		return -EMSGSIZE;
-
-	nla_nest_end(msg, nest);
 	return 0;
 }
 
@@ -189,84 +178,66 @@ static int get_info(struct sk_buff *skb, struct genl_info *info)
 	struct sk_buff *msg;
 	void *header;
 
-	msg = new_reply(info, &header);
+	msg = icmptap_genl_new_reply(info, &header);
 	if (!msg)
 		return -ENOMEM;
 
-	return send_reply(msg, header, put_info(msg), info);
+	return icmptap_genl_send_reply(msg, header, put_info(msg), info);
 }
 
-/* Reads attributes that sub_policy has passed. Any context. */
-static void read_params(struct nlattr *const *attrs,
-			struct icmptap_params *params)
+/*
+ * Asks for @params, which are read, and answers with the values in force.
+ *
+ * Process context, sleeps: a request.
+ */
+static int begin(struct sk_buff *skb, struct genl_info *info,
+		 struct icmptap_params *params)
 {
-	*params = (struct icmptap_params) {
-		.hooks = BIT(NF_INET_PRE_ROUTING),
-		.families = ICMPTAP_FAMILIES,
-		.snaplen = SNAPLEN_DEFAULT,
-		.batch = BATCH_DEFAULT,
-		.flush_ns = FLUSH_DEFAULT_US * NSEC_PER_USEC,
-	};
-
-	if (attrs[ICMPTAP_SUB_HOOKS])
-		params->hooks = nla_get_u32(attrs[ICMPTAP_SUB_HOOKS]);
-	if (attrs[ICMPTAP_SUB_FAMILIES])
-		params->families = nla_get_u32(attrs[ICMPTAP_SUB_FAMILIES]);
-	if (attrs[ICMPTAP_SUB_SNAPLEN])
-		params->snaplen = nla_get_u32(attrs[ICMPTAP_SUB_SNAPLEN]);
-	if (attrs[ICMPTAP_SUB_BATCH])
-		params->batch = nla_get_u32(attrs[ICMPTAP_SUB_BATCH]);
-	if (attrs[ICMPTAP_SUB_FLUSH_US])
-		params->flush_ns = nla_get_u32(attrs[ICMPTAP_SUB_FLUSH_US]) *
-				   (u64)NSEC_PER_USEC;
-}
-
-/* Process context, sleeps: a request. */
-static int subscribe(struct sk_buff *skb, struct genl_info *info)
-{
-	struct net *net = genl_info_net(info);
-	struct icmptap_params params;
 	struct sk_buff *msg;
 	void *header;
 	int err;
 
-	/* Not GENL_UNS_ADMIN_PERM, which leaves the reason unsaid. */
-	if (!netlink_ns_capable(skb, net->user_ns, CAP_NET_ADMIN)) {
-		NL_SET_ERR_MSG(info->extack,
-			       "CAP_NET_ADMIN is required over this network namespace");
-		return -EPERM;
-	}
-
-	read_params(info->attrs, &params);
-	if (!params.hooks) {
-		NL_SET_ERR_MSG_ATTR(info->extack,
-				    info->attrs[ICMPTAP_SUB_HOOKS],
-				    "at least one hook is needed");
-		return -EINVAL;
-	}
-	if (!params.families) {
-		NL_SET_ERR_MSG_ATTR(info->extack,
-				    info->attrs[ICMPTAP_SUB_FAMILIES],
-				    "at least one family is needed");
-		return -EINVAL;
-	}
-
-	msg = new_reply(info, &header);
-	if (!msg)
+	msg = icmptap_genl_new_reply(info, &header);
+	if (!msg) {
+		icmptap_filter_uninit(&params->filter);
 		return -ENOMEM;
+	}
 
-	err = icmptap_sub_begin(skb, &genl_door, &params, info->extack);
+	/* Before it begins: what is in @params may be gone afterwards. */
+	err = icmptap_params_put(msg, params);
+	if (err)
+		icmptap_filter_uninit(&params->filter);
+	else
+		err = icmptap_sub_begin(skb, &genl_door, params, info->extack);
 	if (err) {
 		nlmsg_free(msg);
 		return err;
 	}
 
-	err = send_reply(msg, header, put_params(msg, &params), info);
+	err = icmptap_genl_send_reply(msg, header, 0, info);
 	if (err) {
 		icmptap_sub_end(skb);
 		NL_SET_ERR_MSG(info->extack,
 			       "no room for the reply in the receive buffer");
 	}
+	return err;
+}
+
+/* Process context, sleeps: a request. */
+static int subscribe(struct sk_buff *skb, struct genl_info *info)
+{
+	struct icmptap_params params;
+	int err;
+
+	err = icmptap_genl_check_capable(skb, info->extack);
+	if (!err && nla_get_flag(info->attrs[ICMPTAP_SUB_ALL_NETNS]))
+		err = icmptap_genl_check_global(skb, info->extack);
+	if (!err)
+		err = icmptap_params_refuse_twice(info->nlhdr, info->extack);
+	if (!err)
+		err = icmptap_params_read(&params, info->attrs, info->extack);
+	if (!err)
+		err = begin(skb, info, &params);
 	return err;
 }
 
@@ -292,7 +263,7 @@ static int unsubscribe(struct sk_buff *skb, struct genl_info *info)
 	void *header;
 	int err;
 
-	msg = new_reply(info, &header);
+	msg = icmptap_genl_new_reply(info, &header);
 	if (!msg)
 		return -ENOMEM;
 
@@ -302,7 +273,8 @@ static int unsubscribe(struct sk_buff *skb, struct genl_info *info)
 		return check_subscribed(err, info);
 	}
 
-	err = send_reply(msg, header, put_counters(msg, &final), info);
+	err = icmptap_report_counters(msg, ICMPTAP_SUB_COUNTERS, &final);
+	err = icmptap_genl_send_reply(msg, header, err, info);
 	if (err) {
 		NL_SET_ERR_MSG(info->extack,
 			       "no room for the reply: drain the receive buffer, then ask again");
@@ -320,29 +292,6 @@ static int flush(struct sk_buff *skb, struct genl_info *info)
 	return check_subscribed(icmptap_sub_flush(skb), info);
 }
 
-static struct netlink_range_validation snaplen_range = {
-	.max = SNAPLEN_MAX,
-};
-
-static struct netlink_range_validation batch_range = {
-	.min = BATCH_MIN,
-	.max = BATCH_MAX,
-};
-
-static struct netlink_range_validation flush_us_range = {
-	.max = FLUSH_MAX_US,
-};
-
-static const struct nla_policy sub_policy[ICMPTAP_SUB_MAX + 1] = {
-	[ICMPTAP_SUB_HOOKS] = NLA_POLICY_MASK(NLA_U32, ICMPTAP_HOOKS),
-	[ICMPTAP_SUB_FAMILIES] = NLA_POLICY_MASK(NLA_U32, ICMPTAP_FAMILIES),
-	[ICMPTAP_SUB_SNAPLEN] = NLA_POLICY_FULL_RANGE(NLA_U32, &snaplen_range),
-	[ICMPTAP_SUB_BATCH] = NLA_POLICY_FULL_RANGE(NLA_U32, &batch_range),
-	[ICMPTAP_SUB_FLUSH_US] = NLA_POLICY_FULL_RANGE(NLA_U32, &flush_us_range),
-	[ICMPTAP_SUB_COUNTERS] = { .type = NLA_REJECT,
-				   .reject_message = "counters are not for asking" },
-};
-
 /* Older kernels take no policy for "any attribute is refused". */
 static const struct nla_policy no_policy[] = {
 	[1] = { .type = NLA_REJECT,
@@ -359,8 +308,8 @@ static const struct genl_ops ops[] = {
 	{
 		.cmd = ICMPTAP_CMD_SUBSCRIBE,
 		.doit = subscribe,
-		.policy = sub_policy,
-		.maxattr = ARRAY_SIZE(sub_policy) - 1,
+		.policy = icmptap_params_policy,
+		.maxattr = ARRAY_SIZE(icmptap_params_policy) - 1,
 	},
 	{
 		.cmd = ICMPTAP_CMD_UNSUBSCRIBE,
@@ -374,9 +323,24 @@ static const struct genl_ops ops[] = {
 		.policy = no_policy,
 		.maxattr = ARRAY_SIZE(no_policy) - 1,
 	},
+	{
+		.cmd = ICMPTAP_CMD_GET_SUBSCRIPTION,
+		.start = icmptap_report_subs_start,
+		.dumpit = icmptap_report_subs,
+		.policy = icmptap_report_policy,
+		.maxattr = ARRAY_SIZE(icmptap_report_policy) - 1,
+	},
+	{
+		.cmd = ICMPTAP_CMD_GET_STATS,
+		.doit = icmptap_report_stats,
+		.start = icmptap_report_cpus_start,
+		.dumpit = icmptap_report_cpus,
+		.policy = no_policy,
+		.maxattr = ARRAY_SIZE(no_policy) - 1,
+	},
 };
 
-static struct genl_family family __ro_after_init = {
+struct genl_family icmptap_genl_family __ro_after_init = {
 	.name = ICMPTAP_GENL_NAME,
 	.version = ICMPTAP_GENL_VERSION,
 	.netnsok = true,
@@ -390,13 +354,13 @@ static struct genl_family family __ro_after_init = {
 int __init icmptap_genl_init(void)
 {
 	generate_random_uuid(boot_id);
-	return genl_register_family(&family);
+	return genl_register_family(&icmptap_genl_family);
 }
 
 /* Module unload. Waits for requests in progress. */
 void icmptap_genl_uninit(void)
 {
-	genl_unregister_family(&family);
+	genl_unregister_family(&icmptap_genl_family);
 }
 
 MODULE_ALIAS_GENL_FAMILY(ICMPTAP_GENL_NAME);

@@ -6,23 +6,23 @@
 #define ICMPTAP_HOOK_H
 
 #include <linux/bits.h>
+#include <linux/list.h>
 #include <linux/netfilter.h>
 #include <linux/types.h>
 #include <linux/icmptap.h>
 
 struct icmptap_sub;
-struct icmptap_tap;
 
 /* What can be tapped: one tap for each family and hook. */
-#define ICMPTAP_HOOKS		((u32)BIT(NF_INET_PRE_ROUTING))
-#define ICMPTAP_FAMILIES	((u32)ICMPTAP_FAMILY_IPV4)
-#define ICMPTAP_TAPS		1
+#define ICMPTAP_HOOKS		((u32)GENMASK(NF_INET_NUMHOOKS - 1, 0))
+#define ICMPTAP_FAMILIES	((u32)(ICMPTAP_FAMILY_IPV4 | ICMPTAP_FAMILY_IPV6))
+#define ICMPTAP_TAPS		(2 * NF_INET_NUMHOOKS)
 
-/* A subscription's place at one tap. */
+/* A subscription's place at one tap, or at that tap of every namespace. */
 struct icmptap_link {
-	struct list_head node;	/* RCU; tap->links */
-	struct icmptap_tap *tap;	/* NULL while not linked */
+	struct list_head node;	/* RCU */
 	struct icmptap_sub *sub;
+	bool linked;		/* icmptap_subs_lock */
 };
 
 int icmptap_hook_attach(struct icmptap_sub *sub);

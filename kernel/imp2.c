@@ -118,9 +118,12 @@ static int register_client(struct sk_buff *skb, struct netlink_ext_ack *extack)
 	struct icmptap_params params = {
 		.hooks = BIT(NF_INET_PRE_ROUTING),
 		.families = ICMPTAP_FAMILY_IPV4,
+		.sample = 1,
 		.drop = READ_ONCE(drop_packets),
 	};
 	int err;
+
+	icmptap_filter_init(&params.filter);
 
 	if (!netlink_net_capable(skb, CAP_NET_ADMIN)) {
 		NL_SET_ERR_MSG(extack,

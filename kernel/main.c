@@ -2,7 +2,8 @@
 /*
  * icmptap: every ICMP packet that passes netfilter, over netlink.
  *
- * A packet's way: hook.c, record.c, stream.c, and out by genl.c or imp2.c.
+ * A packet's way: hook.c, filter.c, record.c, stream.c, and out by genl.c or
+ * imp2.c.
  */
 
 #include <linux/init.h>
@@ -11,6 +12,7 @@
 #include "genl.h"
 #include "hook.h"
 #include "imp2.h"
+#include "stats.h"
 #include "subscription.h"
 #include "version.h"
 
@@ -26,9 +28,13 @@ static int __init icmptap_init(void)
 	if (err)
 		return err;
 
-	err = icmptap_sub_init();
+	err = icmptap_stats_init();
 	if (err)
 		goto err_hook;
+
+	err = icmptap_sub_init();
+	if (err)
+		goto err_stats;
 
 	err = icmptap_imp2_init();
 	if (err)
@@ -45,6 +51,8 @@ err_imp2:
 	icmptap_imp2_uninit();
 err_sub:
 	icmptap_sub_uninit();
+err_stats:
+	icmptap_stats_uninit();
 err_hook:
 	icmptap_hook_uninit();
 	return err;
@@ -56,6 +64,7 @@ static void __exit icmptap_exit(void)
 	icmptap_genl_uninit();
 	icmptap_imp2_uninit();
 	icmptap_sub_uninit();
+	icmptap_stats_uninit();
 	icmptap_hook_uninit();
 }
 

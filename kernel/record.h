@@ -14,13 +14,19 @@ struct sk_buff;
 
 struct icmptap_packet {
 	const struct sk_buff *skb;
-	u64 mono_ns;			/* CLOCK_MONOTONIC: for the streams */
+	const struct nf_hook_state *state;
+	u64 mono_ns;			/* CLOCK_MONOTONIC, once it is filled */
+	bool filled;			/* see icmptap_packet_fill() */
 	struct icmptap_record record;	/* but len, caplen and F_TRUNCATED */
 };
 
-void icmptap_packet_init_ipv4(struct icmptap_packet *pkt,
+bool icmptap_packet_init_ipv4(struct icmptap_packet *pkt,
 			      const struct sk_buff *skb,
 			      const struct nf_hook_state *state);
+bool icmptap_packet_init_ipv6(struct icmptap_packet *pkt,
+			      const struct sk_buff *skb,
+			      const struct nf_hook_state *state);
+void icmptap_packet_fill(struct icmptap_packet *pkt);
 
 unsigned int icmptap_record_len(const struct icmptap_packet *pkt, u32 snaplen);
 void icmptap_record_put(struct sk_buff *msg, const struct icmptap_packet *pkt,

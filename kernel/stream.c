@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Per-CPU batches, sequence numbers, loss and flushing.
+ * Per-CPU batches, sequence numbers, sampling, loss and flushing.
  *
  * A record whose stream has sent nothing for a flush interval leaves at once,
  * in a message made to measure: a lone ping is not delayed. Any other waits in
@@ -17,6 +17,7 @@
 #include <net/sock.h>
 
 #include "compat.h"
+#include "ratelimit.h"
 #include "record.h"
 #include "stream.h"
 #include "subscription.h"
@@ -141,29 +142,36 @@ static enum hrtimer_restart on_timer(struct hrtimer *timer)
 	return restart;
 }
 
-/**
- * icmptap_stream_put() - give a matched packet to a subscription
- * @sub: the subscription
- * @pkt: the packet
- *
- * From here on the packet has a sequence number, and ends in exactly one of
- * the counters.
- *
- * Context: a netfilter hook (softirq, or process context on the way out),
- * under the rcu_read_lock() that keeps @sub. Takes this CPU's stream lock;
- * should the task migrate before it has it, the lock is what counts.
- */
-void icmptap_stream_put(struct icmptap_sub *sub,
-			const struct icmptap_packet *pkt)
+/* Passes over all but one in so many. Softirq or process, stream->lock held. */
+static bool is_sampled_out(struct icmptap_stream *stream)
 {
-	struct icmptap_stream *stream = raw_cpu_ptr(sub->streams);
+	if (stream->skip) {
+		stream->skip--;
+		stream->counters.sampled_out++;
+		return true;
+	}
+	stream->skip = stream->sub->params.sample - 1;
+	return false;
+}
+
+/* Gives a packet its sequence number. Softirq or process, stream->lock held. */
+static void take(struct icmptap_stream *stream,
+		 const struct icmptap_packet *pkt)
+{
+	struct icmptap_sub *sub = stream->sub;
 	unsigned int len = sub->door->record_len(sub, pkt);
 	u64 now_ns = pkt->mono_ns;
 	bool due;
 
-	spin_lock_bh(&stream->lock);
-
 	stream->counters.matched++;
+
+	if (!icmptap_ratelimit_allow(&sub->limit, &stream->rate_credit,
+				     now_ns)) {
+		/* The numbers in a batch follow each other: this one is out. */
+		flush(stream, now_ns);
+		stream->counters.lost_ratelimit++;
+		return;
+	}
 
 	/* What does not fit any more must not wait for this one. */
 	if (stream->batch && stream->batch->len + len > stream->limit)
@@ -179,7 +187,7 @@ void icmptap_stream_put(struct icmptap_sub *sub,
 
 		if (!open_batch(stream, room, len)) {
 			stream->counters.lost_nomem++;
-			goto out;
+			return;
 		}
 	}
 
@@ -191,8 +199,34 @@ void icmptap_stream_put(struct icmptap_sub *sub,
 		flush(stream, now_ns);
 	else
 		arm_timer(stream, now_ns);
-out:
+}
+
+/**
+ * icmptap_stream_put() - give a packet to a subscription that wants it
+ * @sub: the subscription
+ * @pkt: the packet
+ *
+ * From here on the packet ends in exactly one of the counters.
+ *
+ * Context: a netfilter hook (softirq, or process context on the way out),
+ * under the rcu_read_lock() that keeps @sub. Takes this CPU's stream lock;
+ * should the task migrate before it has it, the lock is what counts.
+ * Return: false if it was passed over by sampling, and so is not matched.
+ */
+bool icmptap_stream_put(struct icmptap_sub *sub, struct icmptap_packet *pkt)
+{
+	struct icmptap_stream *stream = raw_cpu_ptr(sub->streams);
+	bool matched;
+
+	spin_lock_bh(&stream->lock);
+	matched = !is_sampled_out(stream);
+	if (matched) {
+		icmptap_packet_fill(pkt);
+		take(stream, pkt);
+	}
 	spin_unlock_bh(&stream->lock);
+
+	return matched;
 }
 
 /*
@@ -213,28 +247,46 @@ void icmptap_streams_flush(struct icmptap_sub *sub)
 	}
 }
 
+/* Any context. */
+void icmptap_counters_add(struct icmptap_counters *sum,
+			  const struct icmptap_counters *counters)
+{
+	sum->matched += counters->matched;
+	sum->delivered += counters->delivered;
+	sum->lost_overrun += counters->lost_overrun;
+	sum->lost_nomem += counters->lost_nomem;
+	sum->lost_ratelimit += counters->lost_ratelimit;
+	sum->queued += counters->queued;
+	sum->sampled_out += counters->sampled_out;
+}
+
 /*
- * Adds up the counters of all CPUs.
+ * Adds the counters of one CPU to @sum.
+ *
+ * Process context, takes the stream's lock. The caller keeps @sub.
+ */
+void icmptap_stream_count(struct icmptap_sub *sub, unsigned int cpu,
+			  struct icmptap_counters *sum)
+{
+	struct icmptap_stream *stream = per_cpu_ptr(sub->streams, cpu);
+
+	spin_lock_bh(&stream->lock);
+	icmptap_counters_add(sum, &stream->counters);
+	spin_unlock_bh(&stream->lock);
+}
+
+/*
+ * Adds the counters of all CPUs to @sum.
  *
  * Process context, takes each stream's lock. The caller keeps @sub.
  */
-void icmptap_streams_sum(struct icmptap_sub *sub, struct icmptap_counters *sum)
+void icmptap_streams_count(struct icmptap_sub *sub,
+			   struct icmptap_counters *sum)
 {
 	unsigned int cpu;
 
-	*sum = (struct icmptap_counters) {};
-
-	for_each_possible_cpu(cpu) {
-		struct icmptap_stream *stream = per_cpu_ptr(sub->streams, cpu);
-
-		spin_lock_bh(&stream->lock);
-		sum->matched += stream->counters.matched;
-		sum->delivered += stream->counters.delivered;
-		sum->lost_overrun += stream->counters.lost_overrun;
-		sum->lost_nomem += stream->counters.lost_nomem;
-		sum->queued += stream->counters.queued;
-		spin_unlock_bh(&stream->lock);
-	}
+	for_each_possible_cpu(cpu)
+		icmptap_stream_count(sub, cpu, sum);
 }
 
 /*

@@ -14,19 +14,25 @@ struct icmptap_packet;
 struct icmptap_sub;
 struct sk_buff;
 
-/* matched == delivered + lost_overrun + lost_nomem + queued */
+/*
+ * matched == delivered + lost_overrun + lost_nomem + lost_ratelimit + queued
+ */
 struct icmptap_counters {
 	u64 matched;		/* sequence numbers given out */
 	u64 delivered;
 	u64 lost_overrun;
 	u64 lost_nomem;
+	u64 lost_ratelimit;
 	u64 queued;		/* records in the open batch */
+	u64 sampled_out;	/* not matched */
 };
 
 struct icmptap_stream {
-	spinlock_t lock;	/* guards the next five */
+	spinlock_t lock;	/* guards the next seven */
 	bool timer_armed;
 	unsigned int limit;	/* bytes that the open batch may have */
+	u32 skip;		/* packets to pass over before the next sample */
+	u32 rate_credit;	/* events that need no look at the rate limit */
 	struct icmptap_counters counters;
 	u64 flushed_ns;		/* CLOCK_MONOTONIC of the last flush */
 	struct sk_buff *batch;	/* the open batch, or NULL */
@@ -38,16 +44,22 @@ struct icmptap_stream {
 
 static inline u64 icmptap_counters_lost(const struct icmptap_counters *counters)
 {
-	return counters->lost_overrun + counters->lost_nomem;
+	return counters->lost_overrun + counters->lost_nomem +
+	       counters->lost_ratelimit;
 }
 
 int icmptap_streams_init(struct icmptap_sub *sub);
 void icmptap_streams_stop(struct icmptap_sub *sub);
 void icmptap_streams_uninit(struct icmptap_sub *sub);
 
-void icmptap_stream_put(struct icmptap_sub *sub,
-			const struct icmptap_packet *pkt);
+bool icmptap_stream_put(struct icmptap_sub *sub, struct icmptap_packet *pkt);
 void icmptap_streams_flush(struct icmptap_sub *sub);
-void icmptap_streams_sum(struct icmptap_sub *sub, struct icmptap_counters *sum);
+
+void icmptap_counters_add(struct icmptap_counters *sum,
+			  const struct icmptap_counters *counters);
+void icmptap_stream_count(struct icmptap_sub *sub, unsigned int cpu,
+			  struct icmptap_counters *sum);
+void icmptap_streams_count(struct icmptap_sub *sub,
+			   struct icmptap_counters *sum);
 
 #endif /* ICMPTAP_STREAM_H */

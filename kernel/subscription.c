@@ -11,18 +11,24 @@
 
 #include <linux/module.h>
 #include <linux/netlink.h>
+#include <linux/pid.h>
 #include <linux/slab.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
 #include <linux/imp2.h>
 
+#include "filter.h"
 #include "hook.h"
+#include "stats.h"
 #include "stream.h"
 #include "subscription.h"
 
 /* Guards the list of subscriptions and the taps' lists against writers. */
 DEFINE_MUTEX(icmptap_subs_lock);
 static LIST_HEAD(subs);
+
+/* Counts changes of the list, and is never 0; icmptap_subs_lock. */
+static u32 generation = 1;
 
 /* False until nothing can fail any more at module load; icmptap_subs_lock. */
 static bool is_open;
@@ -38,6 +44,48 @@ static struct icmptap_sub *find(const struct sock *owner)
 		if (sub->owner == owner)
 			return sub;
 	return NULL;
+}
+
+/* Process context; icmptap_subs_lock held. */
+static void note_change(void)
+{
+	if (!++generation)
+		generation = 1;
+}
+
+/* What a dump compares to see that it is of one piece. As above. */
+u32 icmptap_subs_generation(void)
+{
+	lockdep_assert_held(&icmptap_subs_lock);
+	return generation;
+}
+
+/**
+ * icmptap_subs_for_each() - look at the living subscriptions
+ * @net: those whose socket is in this network namespace; NULL: all
+ * @fn: is called for each, until it returns something else than 0
+ * @arg: for @fn
+ *
+ * Context: process; icmptap_subs_lock held.
+ * Return: what @fn returned last, or 0.
+ */
+int icmptap_subs_for_each(const struct net *net,
+			  int (*fn)(struct icmptap_sub *sub, void *arg),
+			  void *arg)
+{
+	struct icmptap_sub *sub;
+	int ret;
+
+	lockdep_assert_held(&icmptap_subs_lock);
+
+	list_for_each_entry(sub, &subs, node) {
+		if (net && !net_eq(sub->net, net))
+			continue;
+		ret = fn(sub, arg);
+		if (ret)
+			return ret;
+	}
+	return 0;
 }
 
 /* Process context; takes icmptap_subs_lock. The caller puts it. */
@@ -64,12 +112,14 @@ static void put(struct icmptap_sub *sub)
 		return;
 
 	icmptap_streams_uninit(sub);
+	icmptap_filter_uninit(&sub->params.filter);
+	put_pid(sub->pid);
 	sock_put(sub->owner);
 	kfree(sub);
 	module_put(THIS_MODULE);
 }
 
-/* Process context, sleeps. */
+/* Process context, sleeps. On success the filter of @params is the result's. */
 static struct icmptap_sub *create(const struct sk_buff *request,
 				  const struct icmptap_door *door,
 				  const struct icmptap_params *params)
@@ -93,12 +143,16 @@ static struct icmptap_sub *create(const struct sk_buff *request,
 	sub->portid = NETLINK_CB(request).portid;
 	refcount_set(&sub->refs, 1);
 	mutex_init(&sub->stop_lock);
+	INIT_LIST_HEAD(&sub->node);
+	icmptap_ratelimit_init(&sub->limit, params->rate);
 
 	err = icmptap_streams_init(sub);
 	if (err)
 		goto err_sub;
 
 	sock_hold(sub->owner);
+	sub->pid = get_pid(task_tgid(current));
+	get_task_comm(sub->comm, current);
 	return sub;
 
 err_sub:
@@ -154,14 +208,39 @@ static int publish(struct icmptap_sub *sub, struct netlink_ext_ack *extack)
 	}
 
 	list_add_tail(&sub->node, &subs);
+	note_change();
 	return 0;
+}
+
+/*
+ * Takes a stopped subscription from the list, with the list's reference. Only
+ * the first to come does so.
+ *
+ * Process context, sleeps; the caller has a reference and no lock.
+ */
+static void retire(struct icmptap_sub *sub)
+{
+	bool listed;
+
+	mutex_lock(&icmptap_subs_lock);
+	listed = !list_empty(&sub->node);
+	if (listed) {
+		list_del_init(&sub->node);
+		note_change();
+		icmptap_stats_retire(sub);
+	}
+	mutex_unlock(&icmptap_subs_lock);
+
+	if (listed)
+		put(sub);
 }
 
 /**
  * icmptap_sub_begin() - start to send events to a socket
  * @request: what the socket sent
  * @door: the protocol that the socket speaks
- * @params: validated by the door
+ * @params: validated by the door; its filter is gone after an error, and the
+ *	subscription's otherwise
  * @extack: gets a sentence on errors
  *
  * Events may arrive before the caller can say that all went well.
@@ -171,7 +250,7 @@ static int publish(struct icmptap_sub *sub, struct netlink_ext_ack *extack)
  */
 int icmptap_sub_begin(const struct sk_buff *request,
 		      const struct icmptap_door *door,
-		      const struct icmptap_params *params,
+		      struct icmptap_params *params,
 		      struct netlink_ext_ack *extack)
 {
 	struct icmptap_sub *sub;
@@ -179,6 +258,7 @@ int icmptap_sub_begin(const struct sk_buff *request,
 
 	sub = create(request, door, params);
 	if (IS_ERR(sub)) {
+		icmptap_filter_uninit(&params->filter);
 		NL_SET_ERR_MSG(extack,
 			       "no memory, or the module is being unloaded");
 		return PTR_ERR(sub);
@@ -234,7 +314,8 @@ int icmptap_sub_stop(const struct sk_buff *request,
 		return -ENOENT;
 
 	stop(sub);
-	icmptap_streams_sum(sub, final);
+	*final = (struct icmptap_counters) {};
+	icmptap_streams_count(sub, final);
 	put(sub);
 	return 0;
 }
@@ -248,29 +329,24 @@ int icmptap_sub_stop(const struct sk_buff *request,
  */
 int icmptap_sub_end(const struct sk_buff *request)
 {
-	struct icmptap_sub *sub;
-
-	mutex_lock(&icmptap_subs_lock);
-	sub = find(NETLINK_CB(request).sk);
-	if (sub)
-		list_del(&sub->node);
-	mutex_unlock(&icmptap_subs_lock);
+	struct icmptap_sub *sub = get(request);
 
 	if (!sub)
 		return -ENOENT;
 
 	stop(sub);
+	retire(sub);
 	put(sub);
 	return 0;
 }
 
 /*
- * The subscription of a socket that is being released, taken from the list.
- * A living socket that has the port id by now is not meant.
+ * The subscription of a socket that is being released. A living socket that
+ * has the port id by now is not meant.
  *
- * Process context; takes icmptap_subs_lock.
+ * Process context; takes icmptap_subs_lock. The caller puts it.
  */
-static struct icmptap_sub *take_orphan(const struct netlink_notify *notify)
+static struct icmptap_sub *get_orphan(const struct netlink_notify *notify)
 {
 	struct icmptap_sub *sub, *orphan = NULL;
 
@@ -281,7 +357,7 @@ static struct icmptap_sub *take_orphan(const struct netlink_notify *notify)
 		    sub->owner->sk_protocol == notify->protocol &&
 		    sock_flag(sub->owner, SOCK_DEAD)) {
 			orphan = sub;
-			list_del(&sub->node);
+			refcount_inc(&sub->refs);
 			break;
 		}
 	mutex_unlock(&icmptap_subs_lock);
@@ -301,9 +377,10 @@ static int on_release(struct notifier_block *nb, unsigned long event, void *ptr)
 	     notify->protocol != NL_IMP2))
 		return NOTIFY_DONE;
 
-	sub = take_orphan(notify);
+	sub = get_orphan(notify);
 	if (sub) {
 		stop(sub);
+		retire(sub);
 		put(sub);
 	}
 	return NOTIFY_DONE;

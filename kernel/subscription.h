@@ -8,9 +8,12 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
+#include <linux/sched.h>
 #include <linux/types.h>
 
+#include "filter.h"
 #include "hook.h"
+#include "ratelimit.h"
 
 struct icmptap_counters;
 struct icmptap_packet;
@@ -18,6 +21,7 @@ struct icmptap_stream;
 struct icmptap_sub;
 struct net;
 struct netlink_ext_ack;
+struct pid;
 struct sk_buff;
 struct sock;
 
@@ -27,7 +31,11 @@ struct icmptap_params {
 	u32 snaplen;		/* bytes */
 	u32 batch;		/* bytes of a full message */
 	u64 flush_ns;		/* longest wait in a batch */
+	u32 sample;		/* take one in so many; 1: all */
+	u32 rate;		/* events per second; 0: no limit */
 	bool drop;		/* verdict on what matches */
+	bool all_netns;		/* of every network namespace */
+	struct icmptap_filter filter;
 };
 
 /*
@@ -55,18 +63,26 @@ struct icmptap_sub {
 	struct net *net;	/* the owner's, which keeps it */
 	struct sock *owner;	/* the subscriber's socket; we hold a reference */
 	u32 portid;		/* of the owner */
+	struct pid *pid;	/* who subscribed */
+	char comm[TASK_COMM_LEN];	/* its name then */
 
 	refcount_t refs;	/* one is the list's */
 	struct mutex stop_lock;	/* two threads may share the owner */
 	struct list_head node;	/* icmptap_subs_lock */
 	struct icmptap_link links[ICMPTAP_TAPS];	/* icmptap_subs_lock */
+	struct icmptap_ratelimit limit;	/* written by any CPU */
 };
 
 extern struct mutex icmptap_subs_lock;
 
+int icmptap_subs_for_each(const struct net *net,
+			  int (*fn)(struct icmptap_sub *sub, void *arg),
+			  void *arg);
+u32 icmptap_subs_generation(void);
+
 int icmptap_sub_begin(const struct sk_buff *request,
 		      const struct icmptap_door *door,
-		      const struct icmptap_params *params,
+		      struct icmptap_params *params,
 		      struct netlink_ext_ack *extack);
 int icmptap_sub_flush(const struct sk_buff *request);
 int icmptap_sub_stop(const struct sk_buff *request,

@@ -21,7 +21,8 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// A new one, with nothing but `lo`, which is up.
+    /// A new one, with nothing but `lo`, which is up. Without IPv6, which has
+    /// much to say by itself: see [`enable_ipv6`](Self::enable_ipv6).
     #[expect(clippy::new_without_default, reason = "it makes a thing in the kernel")]
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -30,8 +31,24 @@ impl Namespace {
             name: format!("t{}-{nth}", process::id()),
         };
         run(&format!("ip netns add {}", namespace.name));
+        namespace.set_ipv6(false);
         namespace.ip("link set lo up");
         namespace
+    }
+
+    /// Turns IPv6 on, for the interfaces that are here and those to come.
+    pub fn enable_ipv6(&self) {
+        self.set_ipv6(true);
+    }
+
+    fn set_ipv6(&self, on: bool) {
+        self.enter(|| {
+            for which in ["all", "default"] {
+                let path = format!("/proc/sys/net/ipv6/conf/{which}/disable_ipv6");
+                fs::write(&path, if on { "0" } else { "1" })
+                    .unwrap_or_else(|error| panic!("{path}: {error}"));
+            }
+        });
     }
 
     /// A [`Command`] that runs in here, from words divided by spaces.

@@ -164,7 +164,10 @@ fn the_defaults_are_those_of_the_description() {
     let subscription = Subscription::builder().subscribe().expect("subscribe");
     let parameters = subscription.parameters();
     assert_eq!(parameters.hooks.0, 1);
-    assert_eq!(parameters.families.0, sys::ICMPTAP_FAMILY_IPV4);
+    assert_eq!(
+        parameters.families.0,
+        sys::ICMPTAP_FAMILY_IPV4 | sys::ICMPTAP_FAMILY_IPV6
+    );
     assert_eq!(parameters.snaplen.0, 576);
     assert_eq!(parameters.batch.0, 3776);
     assert_eq!(parameters.flush_interval.us, 1000);

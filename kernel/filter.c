@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Does any subscription want a packet? The cheap questions first, then the
+ * subscriber's own program.
+ *
+ * Called by hook.c for each packet, and by params.c to make what it asks.
+ */
+
+#include <linux/filter.h>
+#include <linux/netfilter.h>
+#include <linux/netlink.h>
+#include <linux/string.h>
+#include <net/netlink.h>
+
+#include "filter.h"
+#include "record.h"
+
+/* Any context. */
+static bool wants_interface(const struct icmptap_filter *filter,
+			    const struct nf_hook_state *state)
+{
+	return (state->in && state->in->ifindex == filter->ifindex) ||
+	       (state->out && state->out->ifindex == filter->ifindex);
+}
+
+/* Any context. */
+static bool wants_type(const struct icmptap_types *types,
+		       const struct icmptap_record *rec)
+{
+	u8 type = rec->icmp_type;
+
+	if (types->all)
+		return true;
+	if (rec->flags & ICMPTAP_F_NO_ICMP)
+		return false;
+	return types->map[type / 8] & BIT(type % 8);
+}
+
+/**
+ * icmptap_filter_match() - is this packet wanted?
+ * @filter: of a subscription that is attached to the packet's tap
+ * @pkt: the packet
+ *
+ * The program sees the packet from its network header on: that is where the
+ * data of a packet in a netfilter hook starts.
+ *
+ * Context: a netfilter hook, under the rcu_read_lock() that keeps the
+ * subscription. Takes no lock.
+ */
+bool icmptap_filter_match(const struct icmptap_filter *filter,
+			  const struct icmptap_packet *pkt)
+{
+	const struct icmptap_record *rec = &pkt->record;
+	const struct icmptap_types *types = rec->family == NFPROTO_IPV4 ?
+					    &filter->icmp : &filter->icmpv6;
+
+	if (!wants_type(types, rec))
+		return false;
+	if (filter->ifindex && !wants_interface(filter, pkt->state))
+		return false;
+	return !filter->prog || bpf_prog_run_pin_on_cpu(filter->prog, pkt->skb);
+}
+
+/*
+ * What the kernel objects to in a program, which it does not say itself. Its
+ * verdict counts: this only looks for words.
+ *
+ * Any context.
+ */
+static const char *objection(const struct sock_filter *insns, unsigned int len)
+{
+	unsigned int pc;
+
+	for (pc = 0; pc < len; pc++) {
+		const struct sock_filter *insn = &insns[pc];
+		unsigned int left = len - pc - 1;
+
+		switch (insn->code) {
+		case BPF_ALU | BPF_DIV | BPF_K:
+		case BPF_ALU | BPF_MOD | BPF_K:
+			if (!insn->k)
+				return "the filter divides by zero";
+			break;
+		case BPF_ALU | BPF_LSH | BPF_K:
+		case BPF_ALU | BPF_RSH | BPF_K:
+			if (insn->k >= 32)
+				return "the filter shifts by more than 31 bits";
+			break;
+		case BPF_LD | BPF_MEM:
+		case BPF_LDX | BPF_MEM:
+		case BPF_ST:
+		case BPF_STX:
+			if (insn->k >= BPF_MEMWORDS)
+				return "the filter uses a memory word that there is not";
+			break;
+		case BPF_JMP | BPF_JA:
+			if (insn->k >= left)
+				return "a jump leads out of the filter";
+			break;
+		default:
+			if (BPF_CLASS(insn->code) == BPF_JMP &&
+			    (insn->jt >= left || insn->jf >= left))
+				return "a jump leads out of the filter";
+			break;
+		}
+	}
+	if (BPF_CLASS(insns[len - 1].code) != BPF_RET)
+		return "the filter does not end with a return";
+	return "the filter has an instruction that classic BPF does not know, or reads memory before it is written";
+}
+
+/**
+ * icmptap_filter_set_prog() - compile a subscriber's program
+ * @filter: gets the program
+ * @attr: an array of struct sock_filter, of any length
+ * @extack: gets a sentence on errors
+ *
+ * Context: process, sleeps.
+ * Return: 0 or a negative errno.
+ */
+int icmptap_filter_set_prog(struct icmptap_filter *filter,
+			    const struct nlattr *attr,
+			    struct netlink_ext_ack *extack)
+{
+	struct sock_fprog_kern fprog = {
+		.len = nla_len(attr) / sizeof(struct sock_filter),
+		.filter = nla_data(attr),
+	};
+	int err;
+
+	if (!fprog.len || nla_len(attr) % sizeof(struct sock_filter)) {
+		NL_SET_ERR_MSG_ATTR(extack, attr,
+				    "the filter is no array of instructions of 8 bytes");
+		return -EINVAL;
+	}
+
+	err = bpf_prog_create(&filter->prog, &fprog);
+	if (err) {
+		filter->prog = NULL;
+		NL_SET_BAD_ATTR(extack, attr);
+		extack->_msg = err == -EINVAL ?
+			       objection(fprog.filter, fprog.len) :
+			       "no memory for the filter";
+		return err;
+	}
+	filter->prog_len = fprog.len;
+	return 0;
+}
+
+/* @attr: ICMPTAP_TYPES_LEN bytes. Any context. */
+void icmptap_filter_set_types(struct icmptap_types *types,
+			      const struct nlattr *attr)
+{
+	nla_memcpy(types->map, attr, sizeof(types->map));
+	types->all = !memchr_inv(types->map, 0xff, sizeof(types->map));
+}
+
+/* Makes a filter that wants every packet. Any context. */
+void icmptap_filter_init(struct icmptap_filter *filter)
+{
+	*filter = (struct icmptap_filter) {
+		.icmp.all = true,
+		.icmpv6.all = true,
+	};
+	memset(filter->icmp.map, 0xff, sizeof(filter->icmp.map));
+	memset(filter->icmpv6.map, 0xff, sizeof(filter->icmpv6.map));
+}
+
+/* Process context. No packet in a hook sees @filter any more. */
+void icmptap_filter_uninit(struct icmptap_filter *filter)
+{
+	if (filter->prog)
+		bpf_prog_destroy(filter->prog);
+}

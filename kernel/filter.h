@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Does a subscription want a packet? What the taps do not decide already, by
+ * being there for its hooks and families only.
+ */
+#ifndef ICMPTAP_FILTER_H
+#define ICMPTAP_FILTER_H
+
+#include <linux/types.h>
+#include <linux/icmptap.h>
+
+struct bpf_prog;
+struct icmptap_packet;
+struct netlink_ext_ack;
+struct nlattr;
+
+/* Bit t % 8 of byte t / 8 is ICMP type t, as on the wire. */
+struct icmptap_types {
+	u8 map[ICMPTAP_TYPES_LEN];
+	bool all;		/* of them: then no type is one, too */
+};
+
+struct icmptap_filter {
+	u32 ifindex;			/* 0: any interface */
+	u32 prog_len;			/* instructions that prog was made of */
+	struct bpf_prog *prog;		/* NULL: every packet */
+	struct icmptap_types icmp;
+	struct icmptap_types icmpv6;
+};
+
+void icmptap_filter_init(struct icmptap_filter *filter);
+void icmptap_filter_set_types(struct icmptap_types *types,
+			      const struct nlattr *attr);
+int icmptap_filter_set_prog(struct icmptap_filter *filter,
+			    const struct nlattr *attr,
+			    struct netlink_ext_ack *extack);
+void icmptap_filter_uninit(struct icmptap_filter *filter);
+
+bool icmptap_filter_match(const struct icmptap_filter *filter,
+			  const struct icmptap_packet *pkt);
+
+#endif /* ICMPTAP_FILTER_H */
