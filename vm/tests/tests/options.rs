@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use icmptap::event::Event;
 use icmptap::reply::Counters;
 use icmptap::{
     Client, Error, Families, Family, Hook, Hooks, IfIndex, Instruction, Item, Operation, OwnedItem,
-    Pid, Protocol, RateLimit, Sampling, Snaplen, Subscription, TypeSet, Verdict,
+    Pid, Protocol, RateLimit, Sampling, Snaplen, Stopper, Subscription, TypeSet, Verdict,
 };
 use icmptap_vm_tests::listen::{Listener, subscribe};
 use icmptap_vm_tests::net::{Namespace, Wire};
@@ -65,6 +65,8 @@ fn types_are_those_asked_for() {
 #[test]
 fn types_of_icmpv6_are_others() {
     let wire = Wire::new();
+    wire.left.enable_ipv6();
+    wire.right.enable_ipv6();
     wire.left.ip("addr add fd00::1/64 dev eth0 nodad");
     wire.right.ip("addr add fd00::2/64 dev eth0 nodad");
     let ipv6: Families = [Family::Ipv6].into_iter().collect();
@@ -484,34 +486,32 @@ fn tokio_waits_and_is_woken_by_events_and_by_a_stop() {
 #[test]
 fn tokio_keeps_up_with_a_flood_and_lets_others_run() {
     const COUNT: u64 = 5_000;
-    let wire = Arc::new(Wire::new());
-    let shared = Arc::clone(&wire);
-    let (events, summary) = wire.right.enter(|| {
-        runtime().block_on(async {
-            let builder = Subscription::builder().icmp_types(types(&[8]));
-            let subscription = builder.subscribe_async().expect("subscribe");
-            let stopper = subscription.stopper();
-            let listening = tokio::spawn(async move {
-                let mut subscription = subscription;
-                let mut events = 0;
-                while let Some(item) = subscription.recv().await.expect("receive") {
-                    events += u64::from(matches!(item, Item::Event(_)));
-                }
-                (events, subscription.finish().await.expect("finish"))
-            });
-            let ticks = tokio::spawn(async {
+    let wire = Wire::new();
+    let (listening, wait) = channel();
+    let (events, summary) = thread::scope(|scope| {
+        let left = &wire.left;
+        scope.spawn(move || {
+            let stopper: Stopper = wait.recv().expect("it listens");
+            flood(left, Wire::RIGHT, COUNT as u32);
+            stopper.stop();
+        });
+        wire.right.enter(move || {
+            runtime().block_on(async {
+                let builder = Subscription::builder().icmp_types(types(&[8]));
+                let mut subscription = builder.subscribe_async().expect("subscribe");
+                listening.send(subscription.stopper()).expect("the flood");
+                let task = tokio::spawn(async move {
+                    let mut events = 0;
+                    while let Some(item) = subscription.recv().await.expect("receive") {
+                        events += u64::from(matches!(item, Item::Event(_)));
+                    }
+                    (events, subscription.finish().await.expect("finish"))
+                });
                 for _ in 0..100 {
                     tokio::task::yield_now().await;
                 }
-            });
-            let flooding = thread::spawn(move || {
-                flood(&shared.left, Wire::RIGHT, COUNT as u32);
-                stopper.stop();
-            });
-            ticks.await.expect("it has its turns");
-            let result = listening.await.expect("the task");
-            flooding.join().expect("the flood");
-            result
+                task.await.expect("the task")
+            })
         })
     });
     summary.audit().expect("both sides agree");
