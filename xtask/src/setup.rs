@@ -39,6 +39,8 @@ pub(crate) enum Tool {
     Qemu,
     Libclang,
     Tshark,
+    /// What compiles filters: the library's tests do.
+    Libpcap,
 }
 
 /// Makes sure that these are here, or says how to get them.
@@ -100,13 +102,14 @@ impl Tool {
         Tool::Qemu,
         Tool::Libclang,
         Tool::Tshark,
+        Tool::Libpcap,
     ];
 
     fn is_here(self) -> bool {
         match self {
-            Tool::Libelf => {
-                any_exists(&LIBRARY_DIRECTORIES.map(|dir| format!("{dir}/libelf.so.1")))
-            }
+            Tool::Libelf => is_library("libelf.so.1"),
+            // Debian's name, and everybody else's.
+            Tool::Libpcap => is_library("libpcap.so.0.8") || is_library("libpcap.so.1"),
             Tool::DebianKeyring => Path::new(KEYRING).exists(),
             // The search that bindgen itself makes.
             Tool::Libclang => clang_sys::load().is_ok(),
@@ -126,6 +129,7 @@ impl Tool {
             Tool::Qemu => "qemu-system-x86_64",
             Tool::Libclang => "libclang",
             Tool::Tshark => "tshark",
+            Tool::Libpcap => "libpcap",
         }
     }
 
@@ -145,6 +149,7 @@ impl Tool {
             Tool::Qemu => ("qemu-system-x86", "qemu-system-x86-core", "qemu-system-x86"),
             Tool::Libclang => ("libclang1", "clang-libs", "clang"),
             Tool::Tshark => ("tshark", "wireshark-cli", "wireshark-cli"),
+            Tool::Libpcap => ("libpcap0.8", "libpcap", "libpcap"),
         };
         match family {
             Family::Debian => debian,
@@ -360,8 +365,9 @@ const LIBRARY_DIRECTORIES: [&str; 4] = [
     "/usr/lib",
 ];
 
-fn any_exists(paths: &[String]) -> bool {
-    paths.iter().any(|path| Path::new(path).exists())
+fn is_library(file: &str) -> bool {
+    let mut directories = LIBRARY_DIRECTORIES.iter().map(Path::new);
+    directories.any(|directory| directory.join(file).exists())
 }
 
 #[cfg(test)]

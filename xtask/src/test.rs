@@ -28,7 +28,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
-    need(&[Tool::Make, Tool::Gcc, Tool::Gpgv, Tool::Libclang])?;
+    need(&[
+        Tool::Make,
+        Tool::Gcc,
+        Tool::Gpgv,
+        Tool::Libclang,
+        Tool::Libpcap,
+    ])?;
     need_components(&["rustfmt", "clippy"])?;
 
     let steps: [Step<'_>; 8] = [
