@@ -9,6 +9,7 @@ mod build_module;
 mod cache;
 mod demo;
 mod gen_bindings;
+mod generated;
 mod guest_packages;
 mod kernel;
 mod kernels;
