@@ -101,6 +101,11 @@ fn generate(root: &Path) -> Result<String> {
     Ok(format!("{FIRST_LINE}\n{}", rustfmt(&tidy)?))
 }
 
+/// What is ours in this text of a header.
+pub(crate) fn of_header(text: &str) -> Result<String> {
+    plain_constants(&raw(builder(text))?)
+}
+
 fn builder(header: &str) -> bindgen::Builder {
     bindgen::builder()
         .header_contents("icmptap-bindings.h", header)

@@ -21,6 +21,7 @@ mod vm;
 mod vm_run;
 mod vm_test;
 mod workspace;
+mod ynl;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,7 @@ struct Cli {
 enum Command {
     Setup(setup::Args),
     GenBindings(gen_bindings::Args),
+    Ynl(ynl::Args),
     BuildModule(build_module::Args),
     Kernels(kernels::Args),
     VmRun(vm_run::Args),
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Setup(args) => setup::run(&args),
         Command::GenBindings(args) => gen_bindings::run(&args),
+        Command::Ynl(args) => ynl::run(&args, cli.locked),
         Command::BuildModule(args) => build_module::run(&args, cli.locked),
         Command::Kernels(args) => kernels::run(&args, cli.locked),
         Command::VmRun(args) => vm_run::run(&args, cli.locked),

@@ -38,6 +38,9 @@ pub(crate) enum Tool {
     DebianKeyring,
     Qemu,
     Libclang,
+    /// For the kernel's netlink tools, which are Python; so is the next.
+    PyYaml,
+    JsonSchema,
 }
 
 /// Makes sure that these are here, or says how to get them.
@@ -88,6 +91,20 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     find_in(&std::env::var_os("PATH")?, name)
 }
 
+/// A Python that has what the kernel's netlink tools import: the one in PATH, or
+/// the system's, for which the packages are.
+pub(crate) fn python() -> Option<&'static str> {
+    let sh = Shell::new().ok()?;
+    ["python3", "/usr/bin/python3"].into_iter().find(|python| {
+        cmd!(sh, "{python} -c 'import yaml, jsonschema'")
+            .quiet()
+            .ignore_stdout()
+            .ignore_stderr()
+            .run()
+            .is_ok()
+    })
+}
+
 impl Tool {
     pub(crate) const ALL: &[Tool] = &[
         Tool::Make,
@@ -98,6 +115,8 @@ impl Tool {
         Tool::DebianKeyring,
         Tool::Qemu,
         Tool::Libclang,
+        Tool::PyYaml,
+        Tool::JsonSchema,
     ];
 
     fn is_here(self) -> bool {
@@ -108,6 +127,8 @@ impl Tool {
             Tool::DebianKeyring => Path::new(KEYRING).exists(),
             // The search that bindgen itself makes.
             Tool::Libclang => clang_sys::load().is_ok(),
+            // Both have to be there for the same Python.
+            Tool::PyYaml | Tool::JsonSchema => python().is_some(),
             program => find_program(program.name()).is_some(),
         }
     }
@@ -123,6 +144,8 @@ impl Tool {
             Tool::DebianKeyring => "the Debian archive keyring",
             Tool::Qemu => "qemu-system-x86_64",
             Tool::Libclang => "libclang",
+            Tool::PyYaml => "Python's yaml",
+            Tool::JsonSchema => "Python's jsonschema",
         }
     }
 
@@ -141,6 +164,12 @@ impl Tool {
             ),
             Tool::Qemu => ("qemu-system-x86", "qemu-system-x86-core", "qemu-system-x86"),
             Tool::Libclang => ("libclang1", "clang-libs", "clang"),
+            Tool::PyYaml => ("python3-yaml", "python3-pyyaml", "python-yaml"),
+            Tool::JsonSchema => (
+                "python3-jsonschema",
+                "python3-jsonschema",
+                "python-jsonschema",
+            ),
         };
         match family {
             Family::Debian => debian,

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::setup::{Tool, need, need_components};
 use crate::vm::machine::Options;
 use crate::vm_test::Choice;
-use crate::{build_module, gen_bindings, kernel, ui, vm_test, workspace};
+use crate::{build_module, gen_bindings, kernel, ui, vm_test, workspace, ynl};
 
 /// Run everything: formatting, lints, unit tests, bindings, module, guest
 ///
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
     need(&[Tool::Make, Tool::Gcc, Tool::Gpgv, Tool::Libclang])?;
     need_components(&["rustfmt", "clippy"])?;
 
-    let steps: [Step<'_>; 8] = [
+    let steps: [Step<'_>; 9] = [
         ("formatting", Box::new(|| cargo("fmt --all --check", &[]))),
         (
             "clippy",
@@ -43,6 +43,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
             }),
         ),
         ("bindings", Box::new(bindings)),
+        ("netlink spec", Box::new(|| netlink_spec(locked))),
         (
             "documentation",
             Box::new(|| {
@@ -122,6 +123,12 @@ fn table(times: &[(&str, Duration, Tally)]) -> String {
 /// The checked-in bindings are what the headers give.
 fn bindings() -> Result<Tally> {
     gen_bindings::run(&gen_bindings::Args { check: true })?;
+    Ok(ONE)
+}
+
+/// The kernel's own tools take the specification, and make our header of it.
+fn netlink_spec(locked: bool) -> Result<Tally> {
+    ynl::check(locked)?;
     Ok(ONE)
 }
 
