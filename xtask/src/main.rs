@@ -8,6 +8,7 @@ mod boot_bench;
 mod build_module;
 mod cache;
 mod demo;
+mod gen_api;
 mod gen_bindings;
 mod generated;
 mod guest_packages;
@@ -42,6 +43,7 @@ struct Cli {
 enum Command {
     Setup(setup::Args),
     GenBindings(gen_bindings::Args),
+    GenApi(gen_api::Args),
     Ynl(ynl::Args),
     BuildModule(build_module::Args),
     Kernels(kernels::Args),
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Setup(args) => setup::run(&args),
         Command::GenBindings(args) => gen_bindings::run(&args),
+        Command::GenApi(args) => gen_api::run(&args),
         Command::Ynl(args) => ynl::run(&args, cli.locked),
         Command::BuildModule(args) => build_module::run(&args, cli.locked),
         Command::Kernels(args) => kernels::run(&args, cli.locked),
