@@ -140,11 +140,30 @@ impl Wire {
             left: Namespace::new(),
             right: Namespace::new(),
         };
-        connect(
-            (&wire.left, "eth0", Self::LEFT),
-            (&wire.right, "eth0", Self::RIGHT),
-        );
+        wire.connect()
+    }
+
+    /// The same with IPv6, and addresses of both families.
+    pub fn with_ipv6() -> Self {
+        let wire = Self {
+            left: Namespace::new(),
+            right: Namespace::new(),
+        };
+        wire.left.enable_ipv6();
+        wire.right.enable_ipv6();
+        let wire = wire.connect();
+        for (namespace, address) in [(&wire.left, Self::LEFT6), (&wire.right, Self::RIGHT6)] {
+            namespace.ip(&format!("addr add {address}/64 dev eth0 nodad"));
+        }
         wire
+    }
+
+    fn connect(self) -> Self {
+        connect(
+            (&self.left, "eth0", Self::LEFT),
+            (&self.right, "eth0", Self::RIGHT),
+        );
+        self
     }
 }
 
