@@ -300,6 +300,10 @@ open_enum! {
     CARD_REPLY = 139, "CARD Reply option", "card-reply";
     /// RFC 9463
     ENCRYPTED_DNS = 144, "Encrypted DNS Option", "encrypted-dns";
+    /// For experiments (RFC 4727)
+    EXPERIMENT_1 = 253, "RFC3692-style Experiment 1", "experiment-1";
+    /// For experiments (RFC 4727)
+    EXPERIMENT_2 = 254, "RFC3692-style Experiment 2", "experiment-2";
 }
 
 /// What an option says.
