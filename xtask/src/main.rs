@@ -12,6 +12,7 @@ mod gen_bindings;
 mod guest_packages;
 mod kernel;
 mod kernels;
+mod oracle;
 mod setup;
 mod terminal;
 mod test;
@@ -45,6 +46,7 @@ enum Command {
     VmRun(vm_run::Args),
     VmTest(vm_test::Args),
     Demo(demo::Args),
+    Oracle(oracle::Args),
     Test(test::Args),
     BootBench(boot_bench::Args),
 }
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::VmRun(args) => vm_run::run(&args, cli.locked),
         Command::VmTest(args) => vm_test::run(&args, cli.locked),
         Command::Demo(args) => demo::run(&args, cli.locked),
+        Command::Oracle(args) => oracle::run(&args, cli.locked),
         Command::Test(args) => test::run(&args, cli.locked),
         Command::BootBench(args) => boot_bench::run(&args, cli.locked),
     };

@@ -40,6 +40,7 @@ pub(crate) enum Tool {
     Libclang,
     /// What compiles filters: the library's tests do.
     Libpcap,
+    Tshark,
 }
 
 /// Makes sure that these are here, or says how to get them.
@@ -101,6 +102,7 @@ impl Tool {
         Tool::Qemu,
         Tool::Libclang,
         Tool::Libpcap,
+        Tool::Tshark,
     ];
 
     fn is_here(self) -> bool {
@@ -127,6 +129,7 @@ impl Tool {
             Tool::Qemu => "qemu-system-x86_64",
             Tool::Libclang => "libclang",
             Tool::Libpcap => "libpcap",
+            Tool::Tshark => "tshark",
         }
     }
 
@@ -146,6 +149,7 @@ impl Tool {
             Tool::Qemu => ("qemu-system-x86", "qemu-system-x86-core", "qemu-system-x86"),
             Tool::Libclang => ("libclang1", "clang-libs", "clang"),
             Tool::Libpcap => ("libpcap0.8", "libpcap", "libpcap"),
+            Tool::Tshark => ("tshark", "wireshark-cli", "wireshark-cli"),
         };
         match family {
             Family::Debian => debian,

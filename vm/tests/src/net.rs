@@ -1,7 +1,7 @@
 //! Network namespaces and the wires between them.
 
 use std::fs::{self, File};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -128,6 +128,10 @@ impl Wire {
     pub const LEFT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
     /// The address of the right end.
     pub const RIGHT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+    /// The IPv6 address of the left end, for those who give it one.
+    pub const LEFT6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1);
+    /// The IPv6 address of the right end, for those who give it one.
+    pub const RIGHT6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2);
 
     /// A new one, with both ends up.
     #[expect(clippy::new_without_default, reason = "it makes things in the kernel")]
@@ -136,11 +140,30 @@ impl Wire {
             left: Namespace::new(),
             right: Namespace::new(),
         };
-        connect(
-            (&wire.left, "eth0", Self::LEFT),
-            (&wire.right, "eth0", Self::RIGHT),
-        );
+        wire.connect()
+    }
+
+    /// The same with IPv6, and addresses of both families.
+    pub fn with_ipv6() -> Self {
+        let wire = Self {
+            left: Namespace::new(),
+            right: Namespace::new(),
+        };
+        wire.left.enable_ipv6();
+        wire.right.enable_ipv6();
+        let wire = wire.connect();
+        for (namespace, address) in [(&wire.left, Self::LEFT6), (&wire.right, Self::RIGHT6)] {
+            namespace.ip(&format!("addr add {address}/64 dev eth0 nodad"));
+        }
         wire
+    }
+
+    fn connect(self) -> Self {
+        connect(
+            (&self.left, "eth0", Self::LEFT),
+            (&self.right, "eth0", Self::RIGHT),
+        );
+        self
     }
 }
 

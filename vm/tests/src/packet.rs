@@ -1,8 +1,9 @@
-//! IPv4 packets made by hand, right and wrong, put onto a wire as frames: the
-//! kernel of the sending end has no say in what is in them.
+//! Packets made by hand, right and wrong, put onto a wire as frames: the kernel
+//! of the sending end has no say in what is in them.
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::thread;
 
 use etherparse::{IpFragOffset, IpNumber, Ipv4Header, Ipv4Options};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -12,10 +13,19 @@ use crate::process::run;
 use crate::sys::link_address;
 
 const ETH_P_IP: u16 = 0x0800;
+const ETH_P_IPV6: u16 = 0x86dd;
+const ETH_P_8021Q: u16 = 0x8100;
+const ICMPV6: u8 = 58;
 
-/// A packet from [`Wire::LEFT`] to [`Wire::RIGHT`].
+/// An IPv4 packet.
 #[derive(Clone)]
 pub struct Ipv4 {
+    /// [`Wire::LEFT`] at first.
+    pub src: Ipv4Addr,
+    /// [`Wire::RIGHT`] at first.
+    pub dst: Ipv4Addr,
+    /// Identification.
+    pub id: u16,
     /// IANA protocol number.
     pub protocol: u8,
     /// A multiple of 4, up to 40 bytes.
@@ -32,6 +42,9 @@ impl Ipv4 {
     /// Protocol ICMP, neither options nor fragments.
     pub fn icmp(payload: impl Into<Vec<u8>>) -> Self {
         Self {
+            src: Wire::LEFT,
+            dst: Wire::RIGHT,
+            id: 0,
             protocol: IpNumber::ICMP.0,
             options: Vec::new(),
             fragment_offset: 0,
@@ -47,10 +60,11 @@ impl Ipv4 {
             length,
             64,
             IpNumber(self.protocol),
-            Wire::LEFT.octets(),
-            Wire::RIGHT.octets(),
+            self.src.octets(),
+            self.dst.octets(),
         )
         .expect("a header");
+        header.identification = self.id;
         header.options = Ipv4Options::try_from(&self.options[..]).expect("options");
         header
             .set_payload_len(self.payload.len())
@@ -65,6 +79,77 @@ impl Ipv4 {
         bytes.extend(&self.payload);
         bytes
     }
+}
+
+/// An IPv6 packet.
+#[derive(Clone)]
+pub struct Ipv6 {
+    /// [`Wire::LEFT6`] at first.
+    pub src: Ipv6Addr,
+    /// [`Wire::RIGHT6`] at first.
+    pub dst: Ipv6Addr,
+    /// 255 at first, as neighbour discovery demands.
+    pub hop_limit: u8,
+    /// Extension headers: the number of each, and its bytes, whose first is
+    /// filled in with the number of what follows.
+    pub extensions: Vec<(u8, Vec<u8>)>,
+    /// What follows them: IANA protocol number.
+    pub protocol: u8,
+    /// What follows the headers.
+    pub payload: Vec<u8>,
+}
+
+impl Ipv6 {
+    /// Protocol ICMPv6, no extension headers, the payload as it is.
+    pub fn icmp(payload: impl Into<Vec<u8>>) -> Self {
+        Self {
+            src: Wire::LEFT6,
+            dst: Wire::RIGHT6,
+            hop_limit: 255,
+            extensions: Vec::new(),
+            protocol: ICMPV6,
+            payload: payload.into(),
+        }
+    }
+
+    /// The same with the ICMPv6 checksum of its payload and addresses.
+    pub fn summed(mut self) -> Self {
+        self.payload[2..4].fill(0);
+        let sum = checksum_v6(self.src, self.dst, &self.payload);
+        self.payload[2..4].copy_from_slice(&sum.to_be_bytes());
+        self
+    }
+
+    /// The packet as it goes over the wire.
+    pub fn bytes(&self) -> Vec<u8> {
+        let numbers: Vec<u8> = self.extensions.iter().map(|(number, _)| *number).collect();
+        let follows = |nth| *numbers.get(nth).unwrap_or(&self.protocol);
+        let mut rest = Vec::new();
+        for (nth, (_, bytes)) in self.extensions.iter().enumerate() {
+            rest.push(follows(nth + 1));
+            rest.extend(&bytes[1..]);
+        }
+        rest.extend(&self.payload);
+
+        let mut bytes = vec![0x60, 0, 0, 0];
+        bytes.extend(u16::try_from(rest.len()).expect("short").to_be_bytes());
+        bytes.extend([follows(0), self.hop_limit]);
+        bytes.extend(self.src.octets());
+        bytes.extend(self.dst.octets());
+        bytes.extend(rest);
+        bytes
+    }
+}
+
+/// The checksum of an ICMPv6 message between these two: with the pseudo header
+/// (RFC 8200, section 8.1).
+pub fn checksum_v6(src: Ipv6Addr, dst: Ipv6Addr, message: &[u8]) -> u16 {
+    let length = u32::try_from(message.len()).expect("short");
+    let mut bytes = [src.octets(), dst.octets()].concat();
+    bytes.extend(length.to_be_bytes());
+    bytes.extend([0, 0, 0, ICMPV6]);
+    bytes.extend(message);
+    checksum(&bytes)
 }
 
 /// An echo request with its checksum: an ICMP message.
@@ -93,34 +178,56 @@ pub fn checksum(bytes: &[u8]) -> u16 {
     !(sum as u16)
 }
 
-/// Sends frames from the left end of a [`Wire`] to the right one.
+/// Sends frames from one end of a [`Wire`] to the other.
 pub struct Sender {
     socket: Socket,
-    header: Vec<u8>,
+    /// Destination and source.
+    addresses: Vec<u8>,
 }
 
 impl Sender {
-    /// Opens the sender.
+    /// From the left end to the right one.
     pub fn new(wire: &Wire) -> Self {
-        let (index, source) = wire.left.enter(|| (attribute("ifindex"), mac()));
-        let mut header = wire.right.enter(mac);
-        header.extend(source);
-        header.extend(ETH_P_IP.to_be_bytes());
+        Self::between(&wire.left, &wire.right)
+    }
 
-        let socket = wire.left.enter(|| {
+    /// From one `eth0` to the other, whose wire it is.
+    pub fn between(from: &Namespace, to: &Namespace) -> Self {
+        let (index, source) = from.enter(|| (attribute("ifindex"), mac()));
+        let mut addresses = to.enter(mac);
+        addresses.extend(source);
+
+        let socket = from.enter(|| {
             let protocol = socket2::Protocol::from(i32::from(ETH_P_IP.to_be()));
             Socket::new(Domain::PACKET, Type::RAW, Some(protocol)).expect("socket")
         });
         let index = index.parse().expect("an index");
         socket.bind(&link_address(index, ETH_P_IP)).expect("bind");
-        Self { socket, header }
+        Self { socket, addresses }
     }
 
-    /// Sends an IPv4 packet, whatever it is.
+    /// Sends a packet, whatever it is: as IPv6 if it says so, else as IPv4.
     pub fn send(&self, packet: &[u8]) {
-        let frame = [&self.header[..], packet].concat();
+        self.frame(&ethertype(packet).to_be_bytes(), packet);
+    }
+
+    /// The same with an 802.1Q tag.
+    pub fn send_tagged(&self, tag: u16, packet: &[u8]) {
+        let header = [ETH_P_8021Q, tag, ethertype(packet)].map(u16::to_be_bytes);
+        self.frame(&header.concat(), packet);
+    }
+
+    fn frame(&self, header: &[u8], packet: &[u8]) {
+        let frame = [&self.addresses, header, packet].concat();
         let sent = self.socket.send(&frame).expect("send");
         assert_eq!(sent, frame.len());
+    }
+}
+
+fn ethertype(packet: &[u8]) -> u16 {
+    match packet.first().map(|byte| byte >> 4) {
+        Some(6) => ETH_P_IPV6,
+        _ => ETH_P_IP,
     }
 }
 
@@ -136,7 +243,11 @@ pub fn flood(namespace: &Namespace, to: Ipv4Addr, count: u32) {
     let to = SockAddr::from(std::net::SocketAddrV4::new(to, 0));
     for seq in 0..count {
         let request = echo(0x1234, seq as u16, &[0; 56]);
-        socket.send_to(&request, &to).expect("send");
+        while let Err(error) = socket.send_to(&request, &to) {
+            // The receiving side's softirq has fallen behind.
+            assert_eq!(error.raw_os_error(), Some(libc::ENOBUFS), "send: {error}");
+            thread::yield_now();
+        }
     }
     settle();
 }

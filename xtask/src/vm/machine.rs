@@ -52,6 +52,16 @@ pub(crate) struct Options {
     console: bool,
 }
 
+impl Options {
+    /// The same machine with one CPU: packets pass everywhere in one order.
+    pub(crate) fn with_one_cpu(&self) -> Options {
+        Options {
+            smp: 1,
+            ..self.clone()
+        }
+    }
+}
+
 /// A kernel, the binaries and the tools: ready to boot, and again.
 pub(crate) struct Guest<'a> {
     options: &'a Options,
