@@ -38,9 +38,12 @@ pub(crate) enum Tool {
     DebianKeyring,
     Qemu,
     Libclang,
+    Tshark,
     /// What compiles filters: the library's tests do.
     Libpcap,
-    Tshark,
+    /// For the kernel's netlink tools, which are Python; so is the next.
+    PyYaml,
+    JsonSchema,
 }
 
 /// Makes sure that these are here, or says how to get them.
@@ -91,6 +94,20 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     find_in(&std::env::var_os("PATH")?, name)
 }
 
+/// A Python that has what the kernel's netlink tools import: the one in PATH, or
+/// the system's, for which the packages are.
+pub(crate) fn python() -> Option<&'static str> {
+    let sh = Shell::new().ok()?;
+    ["python3", "/usr/bin/python3"].into_iter().find(|python| {
+        cmd!(sh, "{python} -c 'import yaml, jsonschema'")
+            .quiet()
+            .ignore_stdout()
+            .ignore_stderr()
+            .run()
+            .is_ok()
+    })
+}
+
 impl Tool {
     pub(crate) const ALL: &[Tool] = &[
         Tool::Make,
@@ -101,8 +118,10 @@ impl Tool {
         Tool::DebianKeyring,
         Tool::Qemu,
         Tool::Libclang,
-        Tool::Libpcap,
         Tool::Tshark,
+        Tool::Libpcap,
+        Tool::PyYaml,
+        Tool::JsonSchema,
     ];
 
     fn is_here(self) -> bool {
@@ -113,6 +132,8 @@ impl Tool {
             Tool::DebianKeyring => Path::new(KEYRING).exists(),
             // The search that bindgen itself makes.
             Tool::Libclang => clang_sys::load().is_ok(),
+            // Both have to be there for the same Python.
+            Tool::PyYaml | Tool::JsonSchema => python().is_some(),
             program => find_program(program.name()).is_some(),
         }
     }
@@ -128,8 +149,10 @@ impl Tool {
             Tool::DebianKeyring => "the Debian archive keyring",
             Tool::Qemu => "qemu-system-x86_64",
             Tool::Libclang => "libclang",
-            Tool::Libpcap => "libpcap",
             Tool::Tshark => "tshark",
+            Tool::Libpcap => "libpcap",
+            Tool::PyYaml => "Python's yaml",
+            Tool::JsonSchema => "Python's jsonschema",
         }
     }
 
@@ -148,8 +171,14 @@ impl Tool {
             ),
             Tool::Qemu => ("qemu-system-x86", "qemu-system-x86-core", "qemu-system-x86"),
             Tool::Libclang => ("libclang1", "clang-libs", "clang"),
-            Tool::Libpcap => ("libpcap0.8", "libpcap", "libpcap"),
             Tool::Tshark => ("tshark", "wireshark-cli", "wireshark-cli"),
+            Tool::Libpcap => ("libpcap0.8", "libpcap", "libpcap"),
+            Tool::PyYaml => ("python3-yaml", "python3-pyyaml", "python-yaml"),
+            Tool::JsonSchema => (
+                "python3-jsonschema",
+                "python3-jsonschema",
+                "python-jsonschema",
+            ),
         };
         match family {
             Family::Debian => debian,

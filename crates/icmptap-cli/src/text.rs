@@ -1,14 +1,16 @@
 //! Events as lines for people.
 
-use std::{fmt, io, io::Write};
+mod message;
+
+use std::{io, io::Write};
 
 use icmptap::{
     Family, Hook, IfIndex, Netns,
     event::{Checksum, EventRef},
-    icmp::{Body, Echo, Icmpv4, Quote, Transport, Type, code_word, protocol_word},
 };
 use jiff::{Timestamp, tz::TimeZone};
 
+use self::message::Message;
 use crate::interfaces::Names;
 
 /// Prints events as text.
@@ -53,9 +55,9 @@ impl<N: Names> Text<N> {
             (Some(src), Some(dst)) => write!(out, "{src} > {dst} ")?,
             _ => write!(out, "? > ? ")?,
         }
-        match (event.icmpv4(), event.icmp_type_and_code()) {
+        match (event.icmp(), event.icmp_type_and_code()) {
             (Some(icmp), _) => {
-                let is_error = icmp.quote().is_some();
+                let is_error = icmp.quote.is_some();
                 let (on, off) = if self.colour && is_error {
                     (YELLOW, PLAIN)
                 } else {
@@ -127,108 +129,12 @@ fn protocol(event: &EventRef<'_>) -> &'static str {
     }
 }
 
-struct Message<'a>(&'a Icmpv4);
-
-impl fmt::Display for Message<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Icmpv4 {
-            icmp_type,
-            code,
-            body,
-        } = *self.0;
-        write!(f, "{icmp_type}")?;
-        match (icmp_type, code_word(icmp_type, code)) {
-            // The usual cases, where the type and what follows say it all.
-            (Type::REDIRECT, Some("host")) | (Type::PARAMETER_PROBLEM, Some("pointer")) => {}
-            (_, Some(word)) => write!(f, " {word}")?,
-            (_, None) if code != 0 => write!(f, " code {code}")?,
-            (_, None) => {}
-        }
-        match body {
-            Body::Echo(echo) => write!(f, "{}", Matched(&echo))?,
-            Body::Unreachable {
-                next_hop_mtu: Some(mtu),
-                ..
-            } => write!(f, " mtu {mtu}")?,
-            Body::Redirect { gateway, .. } => write!(f, " gateway {gateway}")?,
-            Body::ParameterProblem { pointer, .. } if code == 0 => write!(f, " pointer {pointer}")?,
-            Body::Timestamp { echo, times } => {
-                write!(f, "{}", Matched(&echo))?;
-                if let Some(times) = times
-                    && icmp_type == Type::TIMESTAMP_REPLY
-                {
-                    let (originate, receive) = (times.originate, times.receive);
-                    let transmit = times.transmit;
-                    write!(
-                        f,
-                        " originate {originate} receive {receive} transmit {transmit}"
-                    )?;
-                }
-            }
-            _ => {}
-        }
-        match self.0.quote() {
-            Some(quote) => write!(f, " for {}", Quoted(quote)),
-            None => Ok(()),
-        }
-    }
-}
-
-struct Matched<'a>(&'a Echo);
-
-impl fmt::Display for Matched<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, " id {} seq {}", self.0.id, self.0.seq)
-    }
-}
-
-struct Quoted<'a>(&'a Quote);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Quote {
-            src,
-            dst,
-            protocol,
-            fragment_offset,
-            transport,
-            ..
-        } = *self.0;
-        match transport {
-            Transport::Ports {
-                src: sport,
-                dst: dport,
-            } => {
-                write!(f, "{src}:{sport} > {dst}:{dport}")?;
-            }
-            _ => write!(f, "{src} > {dst}")?,
-        }
-        match protocol_word(protocol) {
-            Some(word) => write!(f, " {word}")?,
-            None => write!(f, " protocol {protocol}")?,
-        }
-        if let Transport::Icmp {
-            icmp_type, echo, ..
-        } = transport
-        {
-            write!(f, " {icmp_type}")?;
-            if let Some(echo) = echo {
-                write!(f, "{}", Matched(&echo))?;
-            }
-        }
-        if fragment_offset != 0 {
-            write!(f, " fragment offset {fragment_offset}")?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use icmptap::event::Batch;
     use icmptap_proto::{
         nlmsg,
-        testing::{self, Record, icmpv4, ipv4},
+        testing::{self, Record, icmpv4, icmpv6, ipv4, ndp_option},
     };
 
     use super::*;
@@ -474,6 +380,39 @@ pub(crate) mod tests {
         assert_eq!(
             line(empty),
             "12:00:01.123456 eth0 prerouting ? > ? echo-request len 84 truncated\n"
+        );
+    }
+
+    #[test]
+    fn v6_reads_like_v4() {
+        let prefix = [
+            &[64, 0xc0, 0, 1, 0x51, 0x80][..],
+            &[0; 8],
+            &testing::address(0).octets(),
+        ];
+        let options = ndp_option(3, &prefix.concat());
+        let data = [&[0; 8][..], &options].concat();
+        let record = Record::of_ipv6(icmpv6(134, 0, [64, 0, 7, 8], &data), 40);
+        assert_eq!(
+            line_of(record, false),
+            "12:00:01.123456 eth0 prerouting 2001:db8::1 > 2001:db8::2 \
+             router-advertisement lifetime 1800 prefix 2001:db8::/64 len 88\n"
+        );
+        let later = testing::ipv6(
+            testing::address(1),
+            testing::address(2),
+            44,
+            &[58, 0, 5, 169, 0, 0, 0, 9, 1, 2],
+        );
+        let record = Record {
+            flags: 2 | 4,
+            icmp_offset: 0,
+            ..Record::of_ipv6(later, 48)
+        };
+        assert_eq!(
+            line_of(record, false),
+            "12:00:01.123456 eth0 prerouting 2001:db8::1 > 2001:db8::2 \
+             icmpv6 len 50 fragment offset 1448\n"
         );
     }
 

@@ -71,27 +71,17 @@ fn words(set: &TypeSet, named: &[(u8, &str)]) -> String {
 }
 
 fn ipv4() -> Vec<(u8, &'static str)> {
-    let types = icmp::Type::NAMED.iter();
+    let types = icmp::v4::Type::NAMED.iter();
     types
         .filter_map(|named| Some((named.0, named.word()?)))
         .collect()
 }
 
-/// As IANA's registry "ICMPv6 'type' Numbers" has them.
 fn ipv6() -> Vec<(u8, &'static str)> {
-    vec![
-        (1, "destination-unreachable"),
-        (2, "packet-too-big"),
-        (3, "time-exceeded"),
-        (4, "parameter-problem"),
-        (128, "echo-request"),
-        (129, "echo-reply"),
-        (133, "router-solicitation"),
-        (134, "router-advertisement"),
-        (135, "neighbor-solicitation"),
-        (136, "neighbor-advertisement"),
-        (137, "redirect"),
-    ]
+    let types = icmp::v6::Type::NAMED.iter();
+    types
+        .filter_map(|named| Some((named.0, named.word()?)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -14,8 +14,9 @@ use icmptap_sys as sys;
 
 use crate::{
     Cpu, Family, Hook, IfIndex, Netns,
-    icmp::{Icmpv4, checksum_is_good},
-    ip,
+    bytes::{ALL_ONES, internet_sum},
+    icmp::{Icmp, Type, v4, v6},
+    ip::Ip,
     nlmsg::{DecodeError, Generic, need, u16_at, u32_at, u64_at},
 };
 
@@ -394,30 +395,67 @@ impl<'a> EventRef<'a> {
         )
     }
 
-    /// What the ICMP message says. `None` for another family than IPv4, and
-    /// where there is no ICMP header.
-    pub fn icmpv4(&self) -> Option<Icmpv4> {
-        let (icmp_type, code) = self.icmp_type_and_code()?;
-        if self.family() != Family::Ipv4 {
-            return None;
+    /// The ICMP type, with its family. `None` where there is none, and for a
+    /// family that this version does not know.
+    pub fn icmp_type(&self) -> Option<Type> {
+        let (number, _) = self.icmp_type_and_code()?;
+        match self.family() {
+            Family::Ipv4 => Some(v4::Type(number).into()),
+            Family::Ipv6 => Some(v6::Type(number).into()),
+            _ => None,
         }
-        Some(Icmpv4::decode(icmp_type, code, self.icmp_bytes()?))
+    }
+
+    /// What the ICMP message says. `None` where there is no ICMP header, and for
+    /// a family that this version does not know.
+    pub fn icmp(&self) -> Option<Icmp<'a>> {
+        let icmp_type = self.icmp_type()?;
+        let bytes = self.icmp_bytes()?;
+        let len = self.icmp_len();
+        let bytes = &bytes[..bytes.len().min(len.unwrap_or(usize::MAX))];
+        Some(Icmp::decode(icmp_type, self.header.icmp_code, bytes, len))
     }
 
     /// Who sent it, if the snaplen left that.
     pub fn src(&self) -> Option<IpAddr> {
-        ip::addresses(self.packet).map(|(src, _)| src)
+        Ip::decode(self.packet).map(|ip| ip.addresses().0)
     }
 
     /// To whom, if the snaplen left that.
     pub fn dst(&self) -> Option<IpAddr> {
-        ip::addresses(self.packet).map(|(_, dst)| dst)
+        Ip::decode(self.packet).map(|ip| ip.addresses().1)
+    }
+
+    /// Time to live (IPv4) or hop limit (IPv6), if the snaplen left that.
+    pub fn ttl(&self) -> Option<u8> {
+        Ip::decode(self.packet).map(|ip| match ip {
+            Ip::V4(header) => header.ttl,
+            Ip::V6(header) => header.hop_limit,
+        })
     }
 
     /// Where in the whole packet's payload this fragment starts, in bytes; 0
-    /// for a packet that is not fragmented and for a first fragment.
+    /// for a packet that is not fragmented and for a first fragment. `None` if
+    /// the snaplen cut that off.
     pub fn fragment_offset(&self) -> Option<u16> {
-        ip::Ipv4::decode(self.packet).map(|header| header.fragment_offset)
+        match Ip::decode(self.packet)? {
+            Ip::V4(header) => Some(header.fragment_offset),
+            Ip::V6(header) => header.extensions(self.packet).fragment_offset(),
+        }
+    }
+
+    /// Bytes of the ICMP message, as the IP header has it: what a device may
+    /// have put behind it does not count. `None` for a fragment, and if the
+    /// snaplen cut that off.
+    fn icmp_len(&self) -> Option<usize> {
+        if self.is_fragment() {
+            return None;
+        }
+        let total = match Ip::decode(self.packet)?.total_len() {
+            Some(len) => len.min(self.header.origlen),
+            None => self.header.origlen,
+        };
+        (total as usize).checked_sub(self.header.icmp_offset.into())
     }
 
     /// What the kernel knew of the ICMP checksum when it saw the packet.
@@ -431,26 +469,35 @@ impl<'a> EventRef<'a> {
         }
     }
 
-    /// The ICMP checksum, computed from the bytes (RFC 792). Unknown if bytes
-    /// are missing, for a fragment, for one that the device was yet to fill in,
-    /// and for another family than IPv4.
+    /// The ICMP checksum, computed from the bytes (RFC 792, RFC 4443). Unknown
+    /// if bytes are missing, for a fragment, for one that the device was yet to
+    /// fill in, and for an IPv6 packet on a source route: the address of its
+    /// last destination is in the sum, and not always in the packet.
     pub fn checksum(&self) -> Checksum {
-        if self.family() != Family::Ipv4
-            || self.is_fragment()
+        if self.is_fragment()
             || self.is_malformed()
             || self.checksum_state() == ChecksumState::Partial
         {
             return Checksum::Unknown;
         }
-        let (Some(header), Some(icmp)) = (ip::Ipv4::decode(self.packet), self.icmp_bytes()) else {
-            return Checksum::Unknown;
+        let message = || {
+            let ip = Ip::decode(self.packet)?;
+            // As the header has it, even if that is more than there was.
+            let len = (ip.total_len()? as usize).checked_sub(self.header.icmp_offset.into())?;
+            let message = self.icmp_bytes()?.get(..len).filter(|_| len >= 4)?;
+            match ip {
+                Ip::V4(_) if self.family() == Family::Ipv4 => Some(internet_sum([message, &[]])),
+                Ip::V6(header) if self.family() == Family::Ipv6 => {
+                    let chain = header.extensions(self.packet);
+                    let pseudo = header.pseudo_header(len as u32);
+                    (chain.is_whole && !chain.is_routed).then(|| internet_sum([message, &pseudo]))
+                }
+                _ => None,
+            }
         };
-        let len = usize::from(header.total_len)
-            .checked_sub(self.header.icmp_offset.into())
-            .filter(|len| *len >= 4);
-        match len.and_then(|len| icmp.get(..len)) {
+        match message() {
             None => Checksum::Unknown,
-            Some(message) if checksum_is_good(message) => Checksum::Good,
+            Some(ALL_ONES) => Checksum::Good,
             Some(_) => Checksum::Bad,
         }
     }
@@ -483,6 +530,12 @@ impl Vlan {
 
 /// What the kernel knew of a checksum (`skb->ip_summed`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "lowercase")
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ChecksumState {
     /// Nothing.
     None,
@@ -496,6 +549,12 @@ pub enum ChecksumState {
 
 /// What the bytes say of a checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "lowercase")
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Checksum {
     /// It fits the bytes.
     Good,

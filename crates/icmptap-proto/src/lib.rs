@@ -9,10 +9,13 @@
 //! order, packets as on the wire. What a newer kernel appends is skipped; what
 //! is missing or contradicts itself is a [`DecodeError`], never a panic.
 
+mod bytes;
 pub mod event;
 pub mod icmp;
 pub mod imp2;
 mod ip;
+#[cfg(feature = "serde")]
+pub mod json;
 pub mod nlmsg;
 pub mod reply;
 pub mod request;

@@ -1,9 +1,17 @@
 //! The kernel's side of the conversation, made from values: for tests here, in
 //! the library and in the command line tool.
 
+mod exercise;
+mod messages;
+mod packet;
+
 use std::mem::size_of;
 
 use icmptap_sys as sys;
+
+pub use exercise::{corpus, exercise, walk};
+pub use messages::messages;
+pub use packet::*;
 
 use crate::{BootId, FamilyId, nlmsg::Writer, reply::Counters};
 
@@ -37,6 +45,15 @@ impl Record {
     /// interface 2, at 12:00:01.123456 on the first day of 1970.
     pub fn of_ipv4(packet: Vec<u8>) -> Self {
         let icmp_offset = usize::from(packet[0] & 15) * 4;
+        Self::of(sys::NFPROTO_IPV4, packet, icmp_offset)
+    }
+
+    /// The same of this IPv6 packet, whose ICMPv6 header is at `icmp_offset`.
+    pub fn of_ipv6(packet: Vec<u8>, icmp_offset: usize) -> Self {
+        Self::of(sys::NFPROTO_IPV6, packet, icmp_offset)
+    }
+
+    fn of(family: u32, packet: Vec<u8>, icmp_offset: usize) -> Self {
         Self {
             flags: 0,
             time_ns: 43_201_123_456_789,
@@ -47,7 +64,7 @@ impl Record {
             mark: 0,
             vlan_tci: 0,
             icmp_offset: icmp_offset as u16,
-            family: sys::NFPROTO_IPV4 as u8,
+            family: family as u8,
             hook: sys::NF_INET_PRE_ROUTING as u8,
             icmp_type: packet[icmp_offset],
             icmp_code: packet[icmp_offset + 1],
@@ -295,32 +312,6 @@ pub fn refusal(seq: u32, errno: i32, words: Option<(&str, u32)>) -> Vec<u8> {
         writer.attr(sys::NLMSGERR_ATTR_OFFS, &offset.to_ne_bytes());
     }
     writer.finish()
-}
-
-/// An IPv4 packet without options: ICMP from 10.0.0.1 to 10.0.0.2, with a
-/// right ICMP checksum.
-pub fn icmpv4(icmp_type: u8, code: u8, rest: [u8; 4], data: &[u8]) -> Vec<u8> {
-    let mut icmp = vec![icmp_type, code, 0, 0];
-    icmp.extend(rest);
-    icmp.extend(data);
-    let sum = icmp.chunks(2).fold(0u32, |sum, pair| {
-        sum + u32::from(pair[0]) * 256 + pair.get(1).map_or(0, |b| u32::from(*b))
-    });
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
-    icmp[2..4].copy_from_slice(&sum.to_be_bytes());
-    ipv4([10, 0, 0, 1], [10, 0, 0, 2], 1, &icmp)
-}
-
-/// An IPv4 packet without options.
-pub fn ipv4(src: [u8; 4], dst: [u8; 4], protocol: u8, data: &[u8]) -> Vec<u8> {
-    let mut packet = vec![0x45, 0];
-    packet.extend((20 + data.len() as u16).to_be_bytes());
-    packet.extend([0, 1, 0, 0, 64, protocol, 0, 0]);
-    packet.extend(src);
-    packet.extend(dst);
-    packet.extend(data);
-    packet
 }
 
 /// An attribute that no version has yet.

@@ -55,7 +55,7 @@ number! {
 }
 number! {
     /// Bytes that fit through the next hop (RFC 1191), network header included.
-    Mtu(u16)
+    Mtu(u32)
 }
 
 /// Longest time an event may wait in a batch, in microseconds; 0: none waits.

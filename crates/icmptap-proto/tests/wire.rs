@@ -346,10 +346,7 @@ fn an_empty_capture_still_has_its_type() {
         ..ping()
     };
     with_event(record, |event| {
-        assert_eq!(
-            event.icmpv4().unwrap().icmp_type.to_string(),
-            "echo-request"
-        );
+        assert_eq!(event.icmp().unwrap().icmp_type.to_string(), "echo-request");
         assert_eq!((event.src(), event.fragment_offset()), (None, None));
     });
 }

@@ -53,6 +53,8 @@ pub use client::Client;
 pub use error::{Error, Operation};
 #[cfg(feature = "pcap")]
 pub use filter::FilterError;
+#[cfg(feature = "serde")]
+pub use icmptap_proto::json;
 pub use icmptap_proto::{
     BatchSize, BootId, Cpu, DecodeError, Families, Family, FlushInterval, Hook, Hooks, IfIndex,
     Instruction, Mtu, Netns, Pid, PortId, Program, ProgramTooLong, Protocol, RateLimit, Sampling,

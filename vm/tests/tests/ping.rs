@@ -29,7 +29,7 @@ fn check(events: &[Event], icmp_type: u8, from: std::net::Ipv4Addr, to: std::net
             assert_eq!(event.mark(), 0);
             assert_eq!(event.vlan(), None);
             assert_eq!(event.oif(), None);
-            match event.icmpv4().expect("ICMP").body {
+            match event.icmp().expect("ICMP").body {
                 Body::Echo(echo) => echo,
                 body => panic!("{body:?}"),
             }

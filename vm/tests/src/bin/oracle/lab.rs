@@ -37,6 +37,9 @@ impl Lab {
         );
         // Of all network namespaces: an error for every packet without a route.
         run("sysctl -q -w net.ipv4.route.error_cost=0");
+        // The router's own start is the first thing to be seen.
+        wire.right.enable_ipv6();
+        far.enable_ipv6();
         // What is sent to the host must not change how it answers.
         for name in ["accept_ra", "accept_redirects", "router_solicitations"] {
             wire.right
@@ -62,10 +65,7 @@ impl Lab {
         ] {
             wire.left.run(&format!("sysctl -q -w {setting}"));
         }
-        wire.left.ip(concat!(
-            "addr add fd00:1::fe/64 dev eth1 nodad\n",
-            "link set eth1 mtu 1300\n",
-        ));
+        wire.left.ip("link set eth1 mtu 1300\n");
         wire.right.ip(concat!(
             "addr add fd00::2/64 dev eth0 nodad\n",
             "route add default via 10.0.0.1\n",

@@ -124,14 +124,13 @@ fn list() -> Vec<Row> {
 
 /// The router becomes one only after its interface has started as a host's does.
 fn starts(lab: &Lab) {
-    for value in [1, 0] {
-        lab.router().run(&format!(
-            "sysctl -q -w net.ipv6.conf.eth0.disable_ipv6={value}"
-        ));
-    }
+    lab.router().enable_ipv6();
     // Is the address free, what groups, are there routers: a second or two.
     thread::sleep(Duration::from_secs(3));
-    lab.router().ip("addr add fd00::1/64 dev eth0 nodad\n");
+    lab.router().ip(concat!(
+        "addr add fd00::1/64 dev eth0 nodad\n",
+        "addr add fd00:1::fe/64 dev eth1 nodad\n",
+    ));
     for setting in ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"] {
         lab.router().run(&format!("sysctl -q -w {setting}"));
     }
