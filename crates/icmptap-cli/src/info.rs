@@ -114,11 +114,10 @@ fn text(out: &mut dyn Write, info: &reply::Info) -> io::Result<()> {
         info.batch_min, info.batch_max
     )?;
     writeln!(out, "flush interval   up to {}", info.flush_max)?;
-    writeln!(
-        out,
-        "filter           up to {} instructions",
-        info.filter_max
-    )?;
+    match info.filter_max {
+        0 => writeln!(out, "filter           none")?,
+        max => writeln!(out, "filter           up to {max} instructions")?,
+    }
     match difference(info) {
         Some(sentence) => writeln!(out, "{sentence}"),
         None => writeln!(out, "the module and this icmptap know the same"),
@@ -164,6 +163,7 @@ mod tests {
         );
         let out = String::from_utf8(out).unwrap();
         assert!(out.ends_with(&last), "{out}");
+        assert!(out.contains("\nfilter           none\n"), "{out}");
         assert_eq!(
             difference(&info(3)).unwrap(),
             format!(

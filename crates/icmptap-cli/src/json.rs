@@ -4,9 +4,8 @@
 use std::io::{self, Write};
 
 use icmptap::{Lost, event::EventRef, json::Line};
-use serde::Serialize;
 
-use crate::interfaces::Names;
+use crate::{interfaces::Names, output::json_lines};
 
 /// Prints events as JSON.
 pub(crate) struct Json<N> {
@@ -20,20 +19,13 @@ impl<N: Names> Json<N> {
 
     pub(crate) fn event(&mut self, out: &mut dyn Write, event: &EventRef<'_>) -> io::Result<()> {
         let netns = event.netns();
-        line(
-            out,
-            &Line::event(event, |index| self.names.name(netns, index)),
-        )
+        let line = Line::event(event, |index| self.names.name(netns, index));
+        json_lines(out, [line])
     }
 
     pub(crate) fn lost(&mut self, out: &mut dyn Write, lost: Lost) -> io::Result<()> {
-        line(out, &Line::lost(lost))
+        json_lines(out, [Line::lost(lost)])
     }
-}
-
-fn line(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
-    out.write_all(b"\n")
 }
 
 #[cfg(test)]

@@ -69,10 +69,10 @@ mod tests {
     #[test]
     fn columns_are_aligned() {
         let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
-        let rows = [row(["1", "µ", "7"]), row(["1000", "word", "-"])];
+        let rows = [row(["1", "µ", "7"]), row(["1000", "word", "none"])];
         let mut out = Vec::new();
         table(&mut out, &["n", "words", "x"], &rows).unwrap();
-        let expected = "   n  words  x\n   1  µ      7\n1000  word   -\n";
+        let expected = "   n  words  x\n   1  µ      7\n1000  word   none\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
