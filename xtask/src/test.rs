@@ -12,9 +12,9 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::setup::{Tool, need, need_components};
 use crate::vm::machine::Options;
 use crate::vm_test::Choice;
-use crate::{build_module, gen_bindings, kernel, ui, vm_test, workspace};
+use crate::{build_module, gen_bindings, kernel, oracle, ui, vm_test, workspace};
 
-/// Run everything: formatting, lints, unit tests, bindings, module, guest
+/// Run everything: formatting, lints, unit tests, bindings, module, guest, oracle
 ///
 /// Exit status: 0 when all passed, 1 when anything did not.
 #[derive(clap::Args)]
@@ -28,10 +28,16 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
-    need(&[Tool::Make, Tool::Gcc, Tool::Gpgv, Tool::Libclang])?;
+    need(&[
+        Tool::Make,
+        Tool::Gcc,
+        Tool::Gpgv,
+        Tool::Libclang,
+        Tool::Tshark,
+    ])?;
     need_components(&["rustfmt", "clippy"])?;
 
-    let steps: [Step<'_>; 8] = [
+    let steps: [Step<'_>; 9] = [
         ("formatting", Box::new(|| cargo("fmt --all --check", &[]))),
         (
             "clippy",
@@ -59,6 +65,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         ),
         ("module", Box::new(|| module(args, locked))),
         ("guest", Box::new(|| guest(args, locked))),
+        ("oracle", Box::new(|| agreement(args, locked))),
         (
             "harness",
             Box::new(|| {
@@ -144,6 +151,18 @@ fn guest(args: &Args, locked: bool) -> Result<Tally> {
         passed: summary.passed,
         failed: summary.failed + usize::from(unwell),
     })
+}
+
+/// icmptap and tshark read the same packets alike, of each kernel.
+fn agreement(args: &Args, locked: bool) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for name in kernel::named(&args.kernel) {
+        match oracle::in_guest(name, &args.options, locked)? {
+            true => tally.passed += 1,
+            false => tally.failed += 1,
+        }
+    }
+    Ok(tally)
 }
 
 /// A command of cargo's that is one check. Its words speak for themselves.
