@@ -5,17 +5,16 @@
 //! netlink headers only what is listed here is kept.
 
 use std::{
-    fs,
     io::Write,
     path::Path,
     process::{Command, ExitCode, Stdio},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use bindgen::callbacks::{EnumVariantCustomBehavior, EnumVariantValue, ParseCallbacks};
 
 use crate::setup::{Tool, need};
-use crate::workspace;
+use crate::{generated, workspace};
 
 /// Write the Rust form of kernel/uapi into icmptap-sys
 #[derive(clap::Args)]
@@ -25,7 +24,7 @@ pub(crate) struct Args {
     pub(crate) check: bool,
 }
 
-const OUTPUT: &str = "crates/icmptap-sys/src/bindings.rs";
+pub(crate) const OUTPUT: &str = "crates/icmptap-sys/src/bindings.rs";
 const FIRST_LINE: &str = "// Made by `cargo xtask gen-bindings`. Do not edit.\n";
 
 const HEADERS: &str = "
@@ -81,24 +80,8 @@ const VALUES: &[&str] = &[
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let root = workspace::root();
     need(&[Tool::Libclang])?;
-    write_or_check(&root.join(OUTPUT), &generate(&root)?, args.check)?;
+    generated::write_or_check(OUTPUT, &generate(&root)?, "gen-bindings", args.check)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// One function for "make it" and "is it fresh?".
-fn write_or_check(path: &Path, text: &str, check: bool) -> Result<()> {
-    let found = fs::read_to_string(path).unwrap_or_default();
-    if found == text {
-        return Ok(());
-    }
-    if check {
-        bail!(
-            "{OUTPUT} is not what the headers give: run `cargo xtask gen-bindings` and commit it"
-        );
-    }
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    eprintln!("wrote {OUTPUT}");
-    Ok(())
 }
 
 fn generate(root: &Path) -> Result<String> {
@@ -107,9 +90,27 @@ fn generate(root: &Path) -> Result<String> {
         Path::new("/usr/include/linux/netlink.h").exists(),
         "gen-bindings needs the kernel's user headers: run `apt-get install linux-libc-dev` as root"
     );
-    let mut builder = bindgen::builder()
-        .header_contents("icmptap-bindings.h", HEADERS)
+    let mut builder = builder(HEADERS)
         .clang_arg(format!("-I{}", uapi.display()))
+        .parse_callbacks(Box::new(OnlyListed));
+    for name in TYPES.iter().chain(ENUMS) {
+        builder = builder.allowlist_type(name);
+    }
+    for name in VALUES {
+        builder = builder.allowlist_var(name);
+    }
+    let tidy = plain_constants(&raw(builder)?)?;
+    Ok(format!("{FIRST_LINE}\n{}", rustfmt(&tidy)?))
+}
+
+/// What is ours in this text of a header.
+pub(crate) fn of_header(text: &str) -> Result<String> {
+    plain_constants(&raw(builder(text))?)
+}
+
+fn builder(header: &str) -> bindgen::Builder {
+    bindgen::builder()
+        .header_contents("icmptap-bindings.h", header)
         .allowlist_recursively(true)
         .use_core()
         .generate_cstr(true)
@@ -121,21 +122,15 @@ fn generate(root: &Path) -> Result<String> {
         .disable_header_comment()
         .default_enum_style(bindgen::EnumVariation::Consts)
         .formatter(bindgen::Formatter::None)
-        .parse_callbacks(Box::new(OnlyListed))
         .allowlist_type(OWN)
-        .allowlist_var(OWN);
-    for name in TYPES.iter().chain(ENUMS) {
-        builder = builder.allowlist_type(name);
-    }
-    for name in VALUES {
-        builder = builder.allowlist_var(name);
-    }
-    let raw = builder
+        .allowlist_var(OWN)
+}
+
+fn raw(builder: bindgen::Builder) -> Result<String> {
+    let bindings = builder
         .generate()
-        .context("bindgen could not read the headers")?
-        .to_string();
-    let tidy = plain_constants(&raw)?;
-    Ok(format!("{FIRST_LINE}\n{}", rustfmt(&tidy)?))
+        .context("bindgen could not read the headers")?;
+    Ok(bindings.to_string())
 }
 
 /// Hides the enum values of system headers that are not in `VALUES`.

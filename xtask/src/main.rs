@@ -8,7 +8,9 @@ mod boot_bench;
 mod build_module;
 mod cache;
 mod demo;
+mod gen_api;
 mod gen_bindings;
+mod generated;
 mod guest_packages;
 mod kernel;
 mod kernels;
@@ -21,6 +23,7 @@ mod vm;
 mod vm_run;
 mod vm_test;
 mod workspace;
+mod ynl;
 
 use std::process::ExitCode;
 
@@ -41,6 +44,8 @@ struct Cli {
 enum Command {
     Setup(setup::Args),
     GenBindings(gen_bindings::Args),
+    GenApi(gen_api::Args),
+    Ynl(ynl::Args),
     BuildModule(build_module::Args),
     Kernels(kernels::Args),
     VmRun(vm_run::Args),
@@ -56,6 +61,8 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Setup(args) => setup::run(&args),
         Command::GenBindings(args) => gen_bindings::run(&args),
+        Command::GenApi(args) => gen_api::run(&args),
+        Command::Ynl(args) => ynl::run(&args, cli.locked),
         Command::BuildModule(args) => build_module::run(&args, cli.locked),
         Command::Kernels(args) => kernels::run(&args, cli.locked),
         Command::VmRun(args) => vm_run::run(&args, cli.locked),

@@ -39,6 +39,11 @@ pub(crate) enum Tool {
     Qemu,
     Libclang,
     Tshark,
+    /// What compiles filters: the library's tests do.
+    Libpcap,
+    /// For the kernel's netlink tools, which are Python; so is the next.
+    PyYaml,
+    JsonSchema,
 }
 
 /// Makes sure that these are here, or says how to get them.
@@ -89,6 +94,20 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     find_in(&std::env::var_os("PATH")?, name)
 }
 
+/// A Python that has what the kernel's netlink tools import: the one in PATH, or
+/// the system's, for which the packages are.
+pub(crate) fn python() -> Option<&'static str> {
+    let sh = Shell::new().ok()?;
+    ["python3", "/usr/bin/python3"].into_iter().find(|python| {
+        cmd!(sh, "{python} -c 'import yaml, jsonschema'")
+            .quiet()
+            .ignore_stdout()
+            .ignore_stderr()
+            .run()
+            .is_ok()
+    })
+}
+
 impl Tool {
     pub(crate) const ALL: &[Tool] = &[
         Tool::Make,
@@ -100,16 +119,21 @@ impl Tool {
         Tool::Qemu,
         Tool::Libclang,
         Tool::Tshark,
+        Tool::Libpcap,
+        Tool::PyYaml,
+        Tool::JsonSchema,
     ];
 
     fn is_here(self) -> bool {
         match self {
-            Tool::Libelf => {
-                any_exists(&LIBRARY_DIRECTORIES.map(|dir| format!("{dir}/libelf.so.1")))
-            }
+            Tool::Libelf => is_library("libelf.so.1"),
+            // Debian's name, and everybody else's.
+            Tool::Libpcap => is_library("libpcap.so.0.8") || is_library("libpcap.so.1"),
             Tool::DebianKeyring => Path::new(KEYRING).exists(),
             // The search that bindgen itself makes.
             Tool::Libclang => clang_sys::load().is_ok(),
+            // Both have to be there for the same Python.
+            Tool::PyYaml | Tool::JsonSchema => python().is_some(),
             program => find_program(program.name()).is_some(),
         }
     }
@@ -126,6 +150,9 @@ impl Tool {
             Tool::Qemu => "qemu-system-x86_64",
             Tool::Libclang => "libclang",
             Tool::Tshark => "tshark",
+            Tool::Libpcap => "libpcap",
+            Tool::PyYaml => "Python's yaml",
+            Tool::JsonSchema => "Python's jsonschema",
         }
     }
 
@@ -145,6 +172,13 @@ impl Tool {
             Tool::Qemu => ("qemu-system-x86", "qemu-system-x86-core", "qemu-system-x86"),
             Tool::Libclang => ("libclang1", "clang-libs", "clang"),
             Tool::Tshark => ("tshark", "wireshark-cli", "wireshark-cli"),
+            Tool::Libpcap => ("libpcap0.8", "libpcap", "libpcap"),
+            Tool::PyYaml => ("python3-yaml", "python3-pyyaml", "python-yaml"),
+            Tool::JsonSchema => (
+                "python3-jsonschema",
+                "python3-jsonschema",
+                "python-jsonschema",
+            ),
         };
         match family {
             Family::Debian => debian,
@@ -360,8 +394,9 @@ const LIBRARY_DIRECTORIES: [&str; 4] = [
     "/usr/lib",
 ];
 
-fn any_exists(paths: &[String]) -> bool {
-    paths.iter().any(|path| Path::new(path).exists())
+fn is_library(file: &str) -> bool {
+    let mut directories = LIBRARY_DIRECTORIES.iter().map(Path::new);
+    directories.any(|directory| directory.join(file).exists())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::setup::{Tool, need, need_components};
 use crate::vm::machine::Options;
 use crate::vm_test::Choice;
-use crate::{build_module, gen_bindings, kernel, oracle, ui, vm_test, workspace};
+use crate::{build_module, gen_api, gen_bindings, kernel, oracle, ui, vm_test, workspace, ynl};
 
 /// Run everything: formatting, lints, unit tests, bindings, module, guest, oracle
 ///
@@ -33,11 +33,12 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         Tool::Gcc,
         Tool::Gpgv,
         Tool::Libclang,
+        Tool::Libpcap,
         Tool::Tshark,
     ])?;
     need_components(&["rustfmt", "clippy"])?;
 
-    let steps: [Step<'_>; 9] = [
+    let steps: [Step<'_>; 11] = [
         ("formatting", Box::new(|| cargo("fmt --all --check", &[]))),
         (
             "clippy",
@@ -49,6 +50,8 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
             }),
         ),
         ("bindings", Box::new(bindings)),
+        ("public API", Box::new(public_api)),
+        ("netlink spec", Box::new(|| netlink_spec(locked))),
         (
             "documentation",
             Box::new(|| {
@@ -129,6 +132,18 @@ fn table(times: &[(&str, Duration, Tally)]) -> String {
 /// The checked-in bindings are what the headers give.
 fn bindings() -> Result<Tally> {
     gen_bindings::run(&gen_bindings::Args { check: true })?;
+    Ok(ONE)
+}
+
+/// The checked-in listing of the API is what the crates offer.
+fn public_api() -> Result<Tally> {
+    gen_api::run(&gen_api::Args { check: true })?;
+    Ok(ONE)
+}
+
+/// The kernel's own tools take the specification, and make our header of it.
+fn netlink_spec(locked: bool) -> Result<Tally> {
+    ynl::check(locked)?;
     Ok(ONE)
 }
 

@@ -45,8 +45,38 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say!("icmptap: {error:#}");
+            say!("icmptap: {}", one_line(&error));
             ExitCode::from(args::exit_code(&error))
         }
+    }
+}
+
+/// An error and its causes. Those that an error names itself are not repeated.
+fn one_line(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |line, cause| {
+        let cause = cause.to_string();
+        match &line[..] {
+            "" => cause,
+            line if line.contains(&cause) => line.to_owned(),
+            line => format!("{line}: {cause}"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Error;
+
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn no_cause_is_said_twice() {
+        let closed = || Err::<(), _>(Error::other("closed"));
+        let plain = closed().context("cannot write").unwrap_err();
+        assert_eq!(one_line(&plain), "cannot write: closed");
+        let named = closed().context("cannot write (closed) here").unwrap_err();
+        assert_eq!(one_line(&named), "cannot write (closed) here");
     }
 }

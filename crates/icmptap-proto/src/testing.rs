@@ -9,7 +9,7 @@ use std::mem::size_of;
 
 use icmptap_sys as sys;
 
-pub use exercise::{exercise, walk};
+pub use exercise::{corpus, exercise, walk};
 pub use messages::messages;
 pub use packet::*;
 

@@ -168,6 +168,7 @@ fn fixed_parts_are_there_or_not() {
         (Type::MULTICAST_LISTENER_DONE, 24),
         (Type::MULTICAST_LISTENER_REPORT_V2, 8),
         (Type::ECHO_REPLY, 8),
+        (Type::DESTINATION_UNREACHABLE, 8),
         (Type::PACKET_TOO_BIG, 8),
         (Type::EXTENDED_ECHO_REPLY, 8),
     ] {
@@ -239,6 +240,8 @@ fn domains_end_where_they_are_not_names() {
     assert_eq!(domains(b"\x01a\x02bc\0\x01d\0"), ["a.bc", "d"]);
     assert_eq!(domains(b"\x01a\0\x3fd"), ["a"], "a label that is cut off");
     assert_eq!(domains(b"\x01a\0\xc0\x00"), ["a"], "a pointer");
+    let long = |len: u8| domains(&[&[len][..], &vec![b'a'; len.into()], &[0]].concat()).len();
+    assert_eq!((long(63), long(64)), (1, 0));
     assert_eq!(domains(b"\x02\x1b\n\0"), [r"\u{1b}\n"]);
     assert!(domains(b"").is_empty());
 }

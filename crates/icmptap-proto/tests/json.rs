@@ -10,6 +10,7 @@ use icmptap_proto::{
     sequence::Lost,
     testing::{self, Record, address, icmpv4, icmpv6, ipv4, ipv6, messages},
 };
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn with_event<R>(record: Record, check: impl FnOnce(&EventRef<'_>) -> R) -> R {
@@ -414,8 +415,8 @@ fn the_schema_is_as_checked_in() {
     );
 }
 
-#[test]
-fn lines_are_valid() {
+/// Finds a line valid if it is as described, and nothing else.
+fn validator() -> jsonschema::Validator {
     // Keys may be added, but not here: what is not described is an error.
     let mut schema = serde_json::to_value(json::schema()).unwrap();
     close(&mut schema);
@@ -424,7 +425,12 @@ fn lines_are_valid() {
         let part = schema["$defs"][part].as_object_mut().unwrap();
         part.remove("unevaluatedProperties").unwrap();
     }
-    let validator = jsonschema::validator_for(&schema).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+#[test]
+fn lines_are_valid() {
+    let validator = validator();
     let assert_valid = |name: &str, line: &Value| {
         let errors: Vec<_> = validator.iter_errors(line).map(|e| e.to_string()).collect();
         assert!(errors.is_empty(), "{name}: {errors:?}\n{line}");
@@ -467,6 +473,26 @@ fn close(schema: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(close),
         _ => {}
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_packet_says_the_line_is_valid(
+        v6: bool,
+        icmp_type: u8,
+        // Small numbers are likely lengths and types.
+        data in prop::collection::vec(prop_oneof![any::<u8>(), 0u8..10], 4..200),
+    ) {
+        thread_local!(static VALIDATOR: jsonschema::Validator = validator());
+        let rest = [data[0], data[1], data[2], data[3]];
+        let record = if v6 {
+            Record::of_ipv6(icmpv6(icmp_type, 0, rest, &data[4..]), 40)
+        } else {
+            Record::of_ipv4(icmpv4(icmp_type % 44, 0, rest, &data[4..]))
+        };
+        let line = parsed(record);
+        prop_assert!(VALIDATOR.with(|validator| validator.is_valid(&line)), "{line}");
     }
 }
 

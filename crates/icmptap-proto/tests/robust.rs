@@ -1,32 +1,11 @@
-//! Whatever the bytes are: no panic, and no more work than they warrant.
+//! Whatever the bytes are: no panic, and no more work than they warrant. The
+//! fuzzer in `fuzz/` has the same function and the same corpus.
 
 use icmptap_proto::{
     icmp::{v4, v6},
-    testing::{self, Record, exercise, messages},
+    testing::{self, Record, corpus, exercise, messages},
 };
 use proptest::prelude::*;
-
-/// What `fuzz/fuzz_targets/decode.rs` starts from, too.
-fn corpus() -> Vec<Vec<u8>> {
-    let mut corpus = vec![
-        testing::family(1),
-        testing::info(1, icmptap_proto::BootId([7; 16])),
-        testing::subscribed(1),
-        testing::unsubscribed(1, [5, 4, 1, 0, 0]),
-        testing::refusal(1, 22, Some(("no", 20))),
-    ];
-    for (_, record) in messages() {
-        let head = [
-            0,
-            record.icmp_offset as u8,
-            record.icmp_type,
-            record.icmp_code,
-        ];
-        corpus.push([&head[..], &record.packet].concat());
-        corpus.push(testing::events(0, 0, 0, &[record]));
-    }
-    corpus
-}
 
 #[test]
 fn every_message_cut_everywhere() {
@@ -41,7 +20,7 @@ fn every_message_cut_everywhere() {
 fn every_message_with_every_byte_damaged() {
     for bytes in corpus() {
         for at in 0..bytes.len() {
-            for value in [0, 1, 0x7f, 0x80, 0xff] {
+            for value in [0, 1, 0xff] {
                 let mut damaged = bytes.clone();
                 damaged[at] = value;
                 exercise(&damaged);

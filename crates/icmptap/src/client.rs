@@ -99,10 +99,13 @@ impl Client {
     /// A module of schema version 1 does not know the command.
     fn explain<T>(&mut self, what: &'static str, result: Result<T, Error>) -> Result<T, Error> {
         match result {
-            Err(Error::Refused { source, .. })
+            Err(Error::Refused { ref source, .. })
                 if source.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) =>
             {
-                Err(Error::too_old(what, 2, self.info()?))
+                match self.info()? {
+                    module if module.schema_version < 2 => Err(Error::too_old(what, 2, module)),
+                    _ => result,
+                }
             }
             result => result,
         }

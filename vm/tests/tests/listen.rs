@@ -13,7 +13,7 @@ use serde_json::Value;
 /// Starts `icmptap listen` and waits until it does.
 fn listen(namespace: &Namespace, arguments: &str) -> Process {
     let process = Process::start(namespace.command(&format!("icmptap listen {arguments}")));
-    process.wait_for("listening on prerouting, ipv4+ipv6");
+    process.wait_for("listening on prerouting, ");
     process
 }
 
@@ -234,13 +234,195 @@ fn without_permission_and_without_the_module_it_says_so() {
     assert!(stderr.contains("CAP_NET_ADMIN"), "{stderr}");
 
     module::unload();
-    for words in ["icmptap listen", "icmptap info", "icmptap imp2"] {
+    for words in [
+        "icmptap listen",
+        "icmptap info",
+        "icmptap imp2",
+        "icmptap stats",
+        "icmptap subscriptions",
+    ] {
         let result = output(&mut namespace.command(words));
         let stderr = String::from_utf8_lossy(&result.stderr);
         assert_eq!(result.status.code(), Some(3), "{words}: {stderr}");
         assert!(stderr.contains("modprobe icmptap"), "{words}: {stderr}");
     }
     module::load("");
+}
+
+#[test]
+fn only_what_is_wanted_is_shown() {
+    let wire = Wire::new();
+    let wanted = |arguments: &str, expected: &[&str]| {
+        let process = listen(&wire.right, arguments);
+        wire.left.run("ping -c 3 -i 0.1 10.0.0.2");
+        wire.right.run("ping -c 1 10.0.0.1");
+        wire.right.run("ping -c 1 10.0.0.2");
+        let (status, lines, stderr) = process.end_by(Signal::INT);
+        assert!(status.success(), "{arguments}: {stderr:?}");
+        let seen: Vec<String> = lines
+            .iter()
+            .map(|line| {
+                let mut words = line.split_whitespace();
+                let interface = words.nth(1).expect("an interface");
+                let (kind, seq) = (words.nth(4), words.nth(3));
+                format!("{interface} {} {}", kind.unwrap_or("?"), seq.unwrap_or("?"))
+            })
+            .collect();
+        assert_eq!(seen, expected, "{arguments}: {lines:?}");
+    };
+    let requests = [
+        "eth0 echo-request 1",
+        "eth0 echo-request 2",
+        "eth0 echo-request 3",
+    ];
+    let local = ["lo echo-request 1", "lo echo-reply 1"];
+    let reply = "eth0 echo-reply 1";
+    wanted("--type packet-too-big,echo-reply", &[reply, local[1]]);
+    wanted("--type 8 -i eth0", &requests);
+    wanted("-i lo", &local);
+    wanted("--family ipv4 icmp[7] == 2", &requests[1..2]);
+    wanted(
+        "src host 10.0.0.1 and icmp[icmptype] == icmp-echoreply",
+        &[reply],
+    );
+}
+
+#[test]
+fn what_is_in_force_and_what_is_not_shown_is_said() {
+    let wire = Wire::new();
+    stay_on_one_cpu();
+    let process = Process::start(
+        wire.right
+            .command("icmptap listen --type echo-request --sample 2 -i eth0 icmp"),
+    );
+    let line = process.wait_for("listening on prerouting, ipv4+ipv6, snaplen 576, ");
+    let (_, special) = line.split_once(" MiB, ").expect("a receive buffer");
+    let expected = "icmp types echo-request, icmpv6 types echo-request, interface eth0, filter of ";
+    let filter = special.strip_prefix(expected).expect("what is special");
+    assert!(filter.ends_with(" instructions, 1 in 2"), "{line}");
+    flood(&wire.left, Wire::RIGHT, 10);
+    let (status, lines, stderr) = process.end_by(Signal::INT);
+    assert!(status.success(), "{status}");
+    assert_eq!(lines.len(), 5);
+    assert_eq!(
+        last(&stderr),
+        "5 shown, 5 received, 5 matched, 0 lost, 5 sampled out"
+    );
+
+    let process = listen(&wire.right, "--rate 10 --type 8");
+    flood(&wire.left, Wire::RIGHT, 500);
+    let (status, lines, stderr) = process.end_by(Signal::INT);
+    assert!(status.success(), "{status}");
+    let (shown, lost) = (lines.len(), 500 - lines.len());
+    assert!((10..500).contains(&shown), "{shown}");
+    assert_eq!(
+        last(&stderr),
+        format!("{shown} shown, {shown} received, 500 matched, {lost} lost ({lost} rate limit)")
+    );
+}
+
+#[test]
+fn what_is_dropped_is_shown_and_does_not_arrive() {
+    let wire = Wire::new();
+    let process = listen(&wire.right, "--drop --type echo-request");
+    let ping = || output(&mut wire.left.command("ping -c 1 -W 1 10.0.0.2"));
+    assert!(!ping().status.success());
+    assert!(process.take(1)[0].contains(" echo-request "));
+    process.end_by(Signal::INT);
+    assert!(ping().status.success());
+}
+
+#[test]
+fn events_of_every_netns_say_of_which_they_are() {
+    let (here, there) = (Wire::new(), Wire::new());
+    let process = listen(&here.right, "--all-netns --type echo-request");
+    for wire in [&here, &there] {
+        wire.left.run("ping -c 1 10.0.0.2");
+        let line = process.take(1).remove(0);
+        let end = format!(" netns {}", wire.right.inode());
+        assert!(line.ends_with(&end), "{line}");
+        // Elsewhere the interface's number is not one of here.
+        let name = line.split(' ').nth(1).expect("an interface");
+        if wire.right.inode() == here.right.inode() {
+            assert_eq!(name, "eth0", "{line}");
+        } else {
+            let number = name.strip_prefix("if").expect("a number");
+            assert!(number.parse::<u32>().is_ok(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_filter_and_an_unknown_interface_are_one_line() {
+    let namespace = Namespace::new();
+    for (arguments, words) in [
+        ("icmp and", "the filter `icmp and` is not understood"),
+        ("-i eth7", "there is no interface `eth7` here"),
+        (
+            "--family ipv4 --type packet-too-big",
+            "no --type is one of ipv4",
+        ),
+        ("--sample 0", ", about sample"),
+    ] {
+        let result = output(&mut namespace.command(&format!("icmptap listen {arguments}")));
+        let stderr = String::from_utf8_lossy(&result.stderr);
+        assert_eq!(result.status.code(), Some(1), "{arguments}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{arguments}: {stderr}");
+        assert!(stderr.contains(words), "{arguments}: {stderr}");
+    }
+}
+
+#[test]
+fn who_listens_and_what_became_of_it_is_told() {
+    let wire = Wire::new();
+    let process = listen(&wire.right, "--drop --type echo-request");
+    let imp2 = Process::start(wire.right.command("icmptap imp2"));
+    let words = |command: &str| -> Vec<Vec<String>> {
+        let lines = wire.right.run(command);
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect();
+        lines.lines().map(words).collect()
+    };
+    wait_until("both are there", || {
+        words("icmptap subscriptions").len() == 3
+    });
+    let _ = output(&mut wire.left.command("ping -c 1 -W 1 10.0.0.2"));
+    process.take(1);
+
+    let list = wire.right.run("icmptap subscriptions -o json");
+    let list: Vec<Value> = list
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let of = |protocol: &str| {
+        let found = list.iter().find(|line| line["protocol"] == protocol);
+        found.unwrap_or_else(|| panic!("no {protocol}: {list:?}"))
+    };
+    let own = of("generic");
+    assert_eq!(own["command"], "icmptap");
+    assert_eq!(own["netns"], wire.right.inode());
+    assert_eq!(own["verdict"], "drop");
+    assert_eq!(own["icmp_types"], serde_json::json!([8]));
+    assert_eq!(own["counters"]["matched"], 1);
+    assert_eq!(of("imp2")["hooks"], serde_json::json!(["prerouting"]));
+    let far = wire.left.run("icmptap subscriptions -o json");
+    assert_eq!(far, "", "there is none in there");
+    let all = wire.left.run("icmptap subscriptions -o json --all-netns");
+    assert_eq!(all.lines().count(), 2, "{all}");
+
+    let stats = words("icmptap stats");
+    let inode = wire.right.inode().to_string();
+    assert_eq!(stats[0][..3], ["netns", "subscriptions", "matched"]);
+    assert_eq!(stats[1][..2], [inode.as_str(), "2"]);
+    let cpus = words("icmptap stats --per-cpu");
+    assert_eq!(cpus[0][..3], ["netns", "cpu", "matched"]);
+    let matched = |row: &Vec<String>| row[2].parse::<u64>().expect("a number");
+    assert_eq!(
+        cpus[1..].iter().map(matched).sum::<u64>(),
+        matched(&stats[1])
+    );
+    let json: Value = serde_json::from_str(&wire.right.run("icmptap stats -o json")).expect("JSON");
+    assert_eq!(json["subscriptions"], 2);
+    drop(imp2);
 }
 
 #[test]
@@ -262,4 +444,9 @@ fn info_tells_what_the_module_is() {
     assert!(text.contains(env!("CARGO_PKG_VERSION")), "{text}");
     let json: Value = serde_json::from_str(&namespace.run("icmptap info -o json")).expect("JSON");
     assert_eq!(json["module_version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(json["schema_version"], json["schema_known"]);
+    assert!(
+        text.ends_with("the module and this icmptap know the same\n"),
+        "{text}"
+    );
 }

@@ -117,7 +117,7 @@ fn body(f: &mut fmt::Formatter<'_>, message: &Icmp<'_>) -> fmt::Result {
                 &[
                     (advertisement.router, "router"),
                     (advertisement.solicited, "solicited"),
-                    (advertisement.override_, "override"),
+                    (advertisement.overrides, "override"),
                 ],
             )
         }

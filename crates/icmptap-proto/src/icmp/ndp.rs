@@ -78,7 +78,7 @@ pub struct NeighborAdvertisement<'a> {
     /// S: it was asked.
     pub solicited: bool,
     /// O: what was known of the address before is to be forgotten.
-    pub override_: bool,
+    pub overrides: bool,
     /// The address.
     pub target: Ipv6Addr,
     /// The options.
@@ -91,7 +91,7 @@ impl<'a> NeighborAdvertisement<'a> {
         Some(Self {
             router: flags & 0x80 != 0,
             solicited: flags & 0x40 != 0,
-            override_: flags & 0x20 != 0,
+            overrides: flags & 0x20 != 0,
             target: ipv6(bytes, 8)?,
             options: Options::decode(bytes, 24)?,
         })
@@ -300,6 +300,10 @@ open_enum! {
     CARD_REPLY = 139, "CARD Reply option", "card-reply";
     /// RFC 9463
     ENCRYPTED_DNS = 144, "Encrypted DNS Option", "encrypted-dns";
+    /// For experiments (RFC 4727)
+    EXPERIMENT_1 = 253, "RFC3692-style Experiment 1", "experiment-1";
+    /// For experiments (RFC 4727)
+    EXPERIMENT_2 = 254, "RFC3692-style Experiment 2", "experiment-2";
 }
 
 /// What an option says.

@@ -170,7 +170,11 @@ impl Type {
 pub(super) fn body<'a>(icmp_type: Type, message: Message<'a>) -> Option<Body<'a>> {
     let bytes = message.bytes;
     Some(match icmp_type {
-        Type::DESTINATION_UNREACHABLE => Body::Unreachable { next_hop_mtu: None },
+        Type::DESTINATION_UNREACHABLE => {
+            // Its second word says nothing, if it is there.
+            be32(bytes, 4)?;
+            Body::Unreachable { next_hop_mtu: None }
+        }
         Type::PACKET_TOO_BIG => Body::PacketTooBig {
             mtu: Mtu(be32(bytes, 4)?),
         },

@@ -348,7 +348,7 @@ impl Icmp {
                 icmp.neighbor = Some(NeighborFlags {
                     router: advertisement.router,
                     solicited: advertisement.solicited,
-                    r#override: advertisement.override_,
+                    r#override: advertisement.overrides,
                 });
             }
             Body::NeighborRedirect(redirect) => {
