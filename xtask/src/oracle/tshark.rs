@@ -9,15 +9,15 @@ use super::{Family, Fields};
 /// `layers` is what `tshark -T json` has under that name.
 pub(super) fn read(layers: &Tree) -> Option<Fields> {
     let ip = Ip::of(layers)?;
-    let (family, protocol, name) = match ip.family {
-        Family::V4 => ("ipv4", 1, "icmp"),
-        Family::V6 => ("ipv6", 58, "icmpv6"),
+    let (protocol, name) = match ip.family {
+        Family::V4 => (1, "icmp"),
+        Family::V6 => (58, "icmpv6"),
     };
     if ip.protocol != protocol {
         return None;
     }
     let mut fields = Fields::default();
-    fields.put("family", family);
+    fields.put("family", ip.family.word());
     fields.put("src", ip.src?);
     fields.put("dst", ip.dst?);
     fields.put("ttl", ip.ttl);

@@ -624,8 +624,16 @@ fn fragments() -> Vec<Kind> {
         packet
     };
     let options = (DESTINATION_OPTIONS, vec![0, 0, 1, 4, 0, 0, 0, 0]);
+    // What stands in front of the message is in the first part alone.
+    let mut before = part(0, 16, &[]);
+    before.extensions.push(options.clone());
     let seen = Some((128, 0));
     vec![
+        packet(
+            "first fragment in front of destination options",
+            before.bytes(),
+            seen,
+        ),
         packet("first fragment", part(0, 16, &[]).bytes(), seen),
         packet("middle fragment", part(16, 32, &[]).bytes(), None),
         packet("last fragment", part(32, 48, &[]).bytes(), None),
