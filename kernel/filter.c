@@ -138,10 +138,13 @@ int icmptap_filter_set_prog(struct icmptap_filter *filter,
 	if (err) {
 		filter->prog = NULL;
 		NL_SET_BAD_ATTR(extack, attr);
-		extack->_msg = err == -EINVAL ?
-			       objection(fprog.filter, fprog.len) :
-			       "no memory for the filter";
-		return err;
+		if (err == -EINVAL) {
+			extack->_msg = objection(fprog.filter, fprog.len);
+			return err;
+		}
+		/* Which the kernel has other, internal numbers for, too. */
+		extack->_msg = "no memory for the filter";
+		return -ENOMEM;
 	}
 	filter->prog_len = fprog.len;
 	return 0;

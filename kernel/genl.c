@@ -193,6 +193,7 @@ static int get_info(struct sk_buff *skb, struct genl_info *info)
 static int begin(struct sk_buff *skb, struct genl_info *info,
 		 struct icmptap_params *params)
 {
+	struct icmptap_sub *sub;
 	struct sk_buff *msg;
 	void *header;
 	int err;
@@ -205,21 +206,25 @@ static int begin(struct sk_buff *skb, struct genl_info *info,
 
 	/* Before it begins: what is in @params may be gone afterwards. */
 	err = icmptap_params_put(msg, params);
-	if (err)
-		icmptap_filter_uninit(&params->filter);
-	else
-		err = icmptap_sub_begin(skb, &genl_door, params, info->extack);
 	if (err) {
+		icmptap_filter_uninit(&params->filter);
 		nlmsg_free(msg);
 		return err;
 	}
 
+	sub = icmptap_sub_begin(skb, &genl_door, params, info->extack);
+	if (IS_ERR(sub)) {
+		nlmsg_free(msg);
+		return PTR_ERR(sub);
+	}
+
 	err = icmptap_genl_send_reply(msg, header, 0, info);
 	if (err) {
-		icmptap_sub_end(skb);
+		icmptap_sub_end(sub);
 		NL_SET_ERR_MSG(info->extack,
 			       "no room for the reply in the receive buffer");
 	}
+	icmptap_sub_put(sub);
 	return err;
 }
 
@@ -241,12 +246,36 @@ static int subscribe(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-/* Any context. */
-static int check_subscribed(int err, struct genl_info *info)
+/*
+ * The subscription of the socket that asks, which the caller puts.
+ *
+ * Process context: a request.
+ */
+static struct icmptap_sub *get_sub(struct sk_buff *skb, struct genl_info *info)
 {
-	if (err == -ENOENT)
-		NL_SET_ERR_MSG(info->extack, "this socket is not subscribed");
-	return err;
+	struct icmptap_sub *sub = icmptap_sub_get(skb);
+
+	if (sub)
+		return sub;
+	NL_SET_ERR_MSG(info->extack, "this socket is not subscribed");
+	return ERR_PTR(-ENOENT);
+}
+
+/* Process context, sleeps: a request. @sub is stopped. */
+static int send_final(struct icmptap_sub *sub, struct genl_info *info)
+{
+	struct icmptap_counters final = {};
+	struct sk_buff *msg;
+	void *header;
+	int err;
+
+	msg = icmptap_genl_new_reply(info, &header);
+	if (!msg)
+		return -ENOMEM;
+
+	icmptap_streams_count(sub, &final);
+	err = icmptap_report_counters(msg, ICMPTAP_SUB_COUNTERS, &final);
+	return icmptap_genl_send_reply(msg, header, err, info);
 }
 
 /*
@@ -258,38 +287,35 @@ static int check_subscribed(int err, struct genl_info *info)
  */
 static int unsubscribe(struct sk_buff *skb, struct genl_info *info)
 {
-	struct icmptap_counters final;
-	struct sk_buff *msg;
-	void *header;
+	struct icmptap_sub *sub = get_sub(skb, info);
 	int err;
 
-	msg = icmptap_genl_new_reply(info, &header);
-	if (!msg)
-		return -ENOMEM;
+	if (IS_ERR(sub))
+		return PTR_ERR(sub);
 
-	err = icmptap_sub_stop(skb, &final);
-	if (err) {
-		nlmsg_free(msg);
-		return check_subscribed(err, info);
-	}
-
-	err = icmptap_report_counters(msg, ICMPTAP_SUB_COUNTERS, &final);
-	err = icmptap_genl_send_reply(msg, header, err, info);
-	if (err) {
+	icmptap_sub_stop(sub);
+	err = send_final(sub, info);
+	if (err)
 		NL_SET_ERR_MSG(info->extack,
 			       "no room for the reply: drain the receive buffer, then ask again");
-		return err;
-	}
+	else
+		icmptap_sub_end(sub);
 
-	/* Gone already only if another thread of the owner was faster. */
-	icmptap_sub_end(skb);
-	return 0;
+	icmptap_sub_put(sub);
+	return err;
 }
 
 /* Process context, sleeps: a request. */
 static int flush(struct sk_buff *skb, struct genl_info *info)
 {
-	return check_subscribed(icmptap_sub_flush(skb), info);
+	struct icmptap_sub *sub = get_sub(skb, info);
+
+	if (IS_ERR(sub))
+		return PTR_ERR(sub);
+
+	icmptap_streams_flush(sub);
+	icmptap_sub_put(sub);
+	return 0;
 }
 
 /* Older kernels take no policy for "any attribute is refused". */

@@ -64,8 +64,9 @@ static bool offer(const struct list_head *links, struct icmptap_packet *pkt)
 }
 
 /*
- * Context: softirq, or process context on the way out; under the
- * rcu_read_lock() of nf_hook(), which keeps subscriptions and links.
+ * Context: softirq or process context (what this host sends, and what comes
+ * back from a queue to userspace); under the rcu_read_lock() of nf_hook(),
+ * which keeps subscriptions and links.
  */
 static unsigned int on_packet(const struct icmptap_tap *tap,
 			      struct icmptap_packet *pkt)

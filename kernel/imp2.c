@@ -121,7 +121,7 @@ static int register_client(struct sk_buff *skb, struct netlink_ext_ack *extack)
 		.sample = 1,
 		.drop = READ_ONCE(drop_packets),
 	};
-	int err;
+	struct icmptap_sub *sub;
 
 	icmptap_filter_init(&params.filter);
 
@@ -131,23 +131,32 @@ static int register_client(struct sk_buff *skb, struct netlink_ext_ack *extack)
 		return -EPERM;
 	}
 
-	err = icmptap_sub_begin(skb, &imp2_door, &params, extack);
-	if (err == -EBUSY) {
+	sub = icmptap_sub_begin(skb, &imp2_door, &params, extack);
+	if (sub == ERR_PTR(-EBUSY)) {
 		/* Nor has a success anything to say. */
 		*extack = (struct netlink_ext_ack) {};
-		err = 0;
+		return 0;
 	}
-	return err;
+	if (IS_ERR(sub))
+		return PTR_ERR(sub);
+
+	icmptap_sub_put(sub);
+	return 0;
 }
 
 /* Process context, sleeps: the sender's sendmsg(). */
 static int close_client(struct sk_buff *skb, struct netlink_ext_ack *extack)
 {
-	int err = icmptap_sub_end(skb);
+	struct icmptap_sub *sub = icmptap_sub_get(skb);
 
-	if (err)
+	if (!sub) {
 		NL_SET_ERR_MSG(extack, "this socket is not registered");
-	return err;
+		return -ENOENT;
+	}
+
+	icmptap_sub_end(sub);
+	icmptap_sub_put(sub);
+	return 0;
 }
 
 /* Process context, sleeps: the sender's sendmsg(). */

@@ -36,19 +36,20 @@ static int __init icmptap_init(void)
 	if (err)
 		goto err_stats;
 
-	err = icmptap_imp2_init();
+	err = icmptap_genl_init();
 	if (err)
 		goto err_sub;
 
-	err = icmptap_genl_init();
+	/* The last that can fail: its sockets would outlive the module. */
+	err = icmptap_imp2_init();
 	if (err)
-		goto err_imp2;
+		goto err_genl;
 
 	icmptap_sub_open();
 	return 0;
 
-err_imp2:
-	icmptap_imp2_uninit();
+err_genl:
+	icmptap_genl_uninit();
 err_sub:
 	icmptap_sub_uninit();
 err_stats:
@@ -61,8 +62,8 @@ err_hook:
 /* Not while a subscription lives: each holds a reference to the module. */
 static void __exit icmptap_exit(void)
 {
-	icmptap_genl_uninit();
 	icmptap_imp2_uninit();
+	icmptap_genl_uninit();
 	icmptap_sub_uninit();
 	icmptap_stats_uninit();
 	icmptap_hook_uninit();

@@ -23,6 +23,12 @@
 
 #include "record.h"
 
+/*
+ * Extension headers before ICMPv6. Kernels that have a limit take 12
+ * (IP6_MAX_EXT_HDRS_CNT).
+ */
+#define EXTENSIONS_MAX	32
+
 /* Records stay aligned in the message, so that readers may cast. */
 #define RECORD_ALIGN	8
 
@@ -137,9 +143,15 @@ bool icmptap_packet_init_ipv4(struct icmptap_packet *pkt,
 static u8 skip_extensions(const struct sk_buff *skb, u8 nexthdr,
 			  unsigned int *offset, __be16 *frag_off)
 {
+	unsigned int left = EXTENSIONS_MAX;
+
 	while (ipv6_ext_hdr(nexthdr) && nexthdr != NEXTHDR_NONE) {
 		const struct frag_hdr *hdr;
 		struct frag_hdr buf;
+
+		/* Or anybody's packet could keep us here. */
+		if (!left--)
+			return NEXTHDR_NONE;
 
 		/* Each kind has at least these 8 bytes. */
 		hdr = skb_header_pointer(skb, skb_network_offset(skb) + *offset,
@@ -148,7 +160,8 @@ static u8 skip_extensions(const struct sk_buff *skb, u8 nexthdr,
 			return NEXTHDR_NONE;
 
 		if (nexthdr == NEXTHDR_FRAGMENT) {
-			*frag_off = hdr->frag_off;
+			/* There may be several: one that says so is enough. */
+			*frag_off |= hdr->frag_off;
 			*offset += sizeof(*hdr);
 			if (*frag_off & htons(IP6_OFFSET))
 				return hdr->nexthdr;

@@ -61,10 +61,26 @@ int icmptap_report_counters(struct sk_buff *msg, int attr,
 	return 0;
 }
 
+/*
+ * Of who subscribed, as seen by who asks; 0: not from here, or no more.
+ *
+ * Process context.
+ */
+static pid_t visible_pid(const struct icmptap_sub *sub)
+{
+	pid_t pid = 0;
+
+	rcu_read_lock();
+	if (pid_task(sub->pid, PIDTYPE_TGID))
+		pid = pid_nr_ns(sub->pid, task_active_pid_ns(current));
+	rcu_read_unlock();
+	return pid;
+}
+
 /* Process context; icmptap_subs_lock held. */
 static int put_sub(struct sk_buff *msg, struct icmptap_sub *sub)
 {
-	pid_t pid = pid_nr_ns(sub->pid, task_active_pid_ns(current));
+	pid_t pid = visible_pid(sub);
 	struct icmptap_counters counters = {};
 
 	icmptap_streams_count(sub, &counters);
@@ -74,7 +90,7 @@ static int put_sub(struct sk_buff *msg, struct icmptap_sub *sub)
 	    nla_put_u32(msg, ICMPTAP_SUB_PROTOCOL, sub->owner->sk_protocol) ||
 	    nla_put_u32(msg, ICMPTAP_SUB_NETNS, sub->net->ns.inum) ||
 	    nla_put_u32(msg, ICMPTAP_SUB_PID, pid) ||
-	    nla_put_string(msg, ICMPTAP_SUB_COMM, sub->comm))
+	    nla_put_string(msg, ICMPTAP_SUB_COMM, pid ? sub->comm : ""))
 		return -EMSGSIZE;
 	return icmptap_report_counters(msg, ICMPTAP_SUB_COUNTERS, &counters);
 }

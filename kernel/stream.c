@@ -22,7 +22,17 @@
 #include "stream.h"
 #include "subscription.h"
 
-/* Any context that may take the stream's lock; holds it. */
+/*
+ * When a batch will have waited for long enough.
+ *
+ * Any context that may take the stream's lock; holds it.
+ */
+static ktime_t due(const struct icmptap_stream *stream)
+{
+	return ns_to_ktime(stream->flushed_ns + stream->sub->params.flush_ns);
+}
+
+/* As due(). */
 static bool is_due(const struct icmptap_stream *stream, u64 now_ns)
 {
 	/* Signed: another CPU may have flushed since now_ns was read. */
@@ -60,7 +70,9 @@ static bool open_batch(struct icmptap_stream *stream, unsigned int room,
 
 /*
  * Sends a batch, or drops it if the owner is being released: its port id may
- * be another's by now.
+ * be another's by now. (Between the release of the id and this flag, and
+ * between this look and netlink's own, a moment is left in which a socket of
+ * the same namespace that takes the id gets the batch: docs/protocol.md.)
  *
  * Softirq or process context, stream->lock held: so the batches of a stream
  * arrive in order. netlink_unicast() does not sleep here.
@@ -101,16 +113,13 @@ static void flush(struct icmptap_stream *stream, u64 now_ns)
 }
 
 /* Softirq or process context, stream->lock held. */
-static void arm_timer(struct icmptap_stream *stream, u64 now_ns)
+static void arm_timer(struct icmptap_stream *stream)
 {
-	u64 due_ns = stream->flushed_ns + stream->sub->params.flush_ns;
-
 	if (stream->timer_armed)
 		return;
 
 	stream->timer_armed = true;
-	hrtimer_start(&stream->timer, ns_to_ktime(due_ns - now_ns),
-		      HRTIMER_MODE_REL_PINNED_SOFT);
+	hrtimer_start(&stream->timer, due(stream), HRTIMER_MODE_ABS_PINNED_SOFT);
 }
 
 /*
@@ -131,8 +140,7 @@ static enum hrtimer_restart on_timer(struct hrtimer *timer)
 		flush(stream, now_ns);
 
 	if (stream->batch) {
-		hrtimer_set_expires(timer, ns_to_ktime(stream->flushed_ns +
-						       stream->sub->params.flush_ns));
+		hrtimer_set_expires(timer, due(stream));
 		restart = HRTIMER_RESTART;
 	} else {
 		stream->timer_armed = false;
@@ -161,7 +169,7 @@ static void take(struct icmptap_stream *stream,
 	struct icmptap_sub *sub = stream->sub;
 	unsigned int len = sub->door->record_len(sub, pkt);
 	u64 now_ns = pkt->mono_ns;
-	bool due;
+	bool at_once;
 
 	stream->counters.matched++;
 
@@ -177,12 +185,12 @@ static void take(struct icmptap_stream *stream,
 	if (stream->batch && stream->batch->len + len > stream->limit)
 		flush(stream, now_ns);
 
-	due = is_due(stream, now_ns);
+	at_once = is_due(stream, now_ns);
 
 	if (!stream->batch) {
 		unsigned int room = len;
 
-		if (!due && sub->door->hdrlen + len < sub->params.batch)
+		if (!at_once && sub->door->hdrlen + len < sub->params.batch)
 			room = sub->params.batch - sub->door->hdrlen;
 
 		if (!open_batch(stream, room, len)) {
@@ -195,10 +203,10 @@ static void take(struct icmptap_stream *stream,
 	stream->counters.queued++;
 
 	/* Full is a batch that could not hold one more like this. */
-	if (due || stream->batch->len + len > stream->limit)
+	if (at_once || stream->batch->len + len > stream->limit)
 		flush(stream, now_ns);
 	else
-		arm_timer(stream, now_ns);
+		arm_timer(stream);
 }
 
 /**
@@ -208,8 +216,8 @@ static void take(struct icmptap_stream *stream,
  *
  * From here on the packet ends in exactly one of the counters.
  *
- * Context: a netfilter hook (softirq, or process context on the way out),
- * under the rcu_read_lock() that keeps @sub. Takes this CPU's stream lock;
+ * Context: a netfilter hook, in softirq or process context, under the
+ * rcu_read_lock() that keeps @sub. Takes this CPU's stream lock;
  * should the task migrate before it has it, the lock is what counts.
  * Return: false if it was passed over by sampling, and so is not matched.
  */
@@ -323,7 +331,7 @@ int icmptap_streams_init(struct icmptap_sub *sub)
 		/* As long ago as can be: the first record does not wait. */
 		stream->flushed_ns = 0;
 		hrtimer_setup(&stream->timer, on_timer, CLOCK_MONOTONIC,
-			      HRTIMER_MODE_REL_PINNED_SOFT);
+			      HRTIMER_MODE_ABS_PINNED_SOFT);
 	}
 	return 0;
 }

@@ -88,8 +88,12 @@ int icmptap_subs_for_each(const struct net *net,
 	return 0;
 }
 
-/* Process context; takes icmptap_subs_lock. The caller puts it. */
-static struct icmptap_sub *get(const struct sk_buff *request)
+/*
+ * The subscription of the socket that sent @request, or NULL.
+ *
+ * Process context; takes icmptap_subs_lock. The caller puts it.
+ */
+struct icmptap_sub *icmptap_sub_get(const struct sk_buff *request)
 {
 	struct icmptap_sub *sub;
 
@@ -106,7 +110,7 @@ static struct icmptap_sub *get(const struct sk_buff *request)
  * Process context, sleeps; no lock held. The module's text stays after the
  * last reference to it is gone: requests and notifiers in progress keep it.
  */
-static void put(struct icmptap_sub *sub)
+void icmptap_sub_put(struct icmptap_sub *sub)
 {
 	if (!refcount_dec_and_test(&sub->refs))
 		return;
@@ -164,12 +168,13 @@ err_module:
 
 /*
  * Ends the flow of events: what was batched has been sent, or counted as
- * lost, on return. Once more is no harm.
+ * lost, on return. Once more is no harm. It is still its socket's, and can be
+ * asked for its counters, until icmptap_sub_end().
  *
  * Process context, sleeps; the caller has a reference and no lock. Waits for
  * a grace period, which nobody but the owner's own threads waits for too.
  */
-static void stop(struct icmptap_sub *sub)
+void icmptap_sub_stop(struct icmptap_sub *sub)
 {
 	bool attached;
 
@@ -213,14 +218,15 @@ static int publish(struct icmptap_sub *sub, struct netlink_ext_ack *extack)
 }
 
 /*
- * Takes a stopped subscription from the list, with the list's reference. Only
- * the first to come does so.
+ * Stops a subscription and forgets it. Only the first to come does so.
  *
  * Process context, sleeps; the caller has a reference and no lock.
  */
-static void retire(struct icmptap_sub *sub)
+void icmptap_sub_end(struct icmptap_sub *sub)
 {
 	bool listed;
+
+	icmptap_sub_stop(sub);
 
 	mutex_lock(&icmptap_subs_lock);
 	listed = !list_empty(&sub->node);
@@ -231,8 +237,9 @@ static void retire(struct icmptap_sub *sub)
 	}
 	mutex_unlock(&icmptap_subs_lock);
 
+	/* The list's reference. */
 	if (listed)
-		put(sub);
+		icmptap_sub_put(sub);
 }
 
 /**
@@ -243,15 +250,18 @@ static void retire(struct icmptap_sub *sub)
  *	subscription's otherwise
  * @extack: gets a sentence on errors
  *
- * Events may arrive before the caller can say that all went well.
+ * Events may arrive before the caller can say that all went well, and even
+ * before an error: when the first of several hooks could be had, and the next
+ * could not.
  *
  * Context: process, sleeps; @request is being served.
- * Return: 0, -EBUSY if it is subscribed already, or another negative errno.
+ * Return: the subscription, which the caller puts; -EBUSY if there is one
+ * already; or another negative errno.
  */
-int icmptap_sub_begin(const struct sk_buff *request,
-		      const struct icmptap_door *door,
-		      struct icmptap_params *params,
-		      struct netlink_ext_ack *extack)
+struct icmptap_sub *icmptap_sub_begin(const struct sk_buff *request,
+				      const struct icmptap_door *door,
+				      struct icmptap_params *params,
+				      struct netlink_ext_ack *extack)
 {
 	struct icmptap_sub *sub;
 	int err;
@@ -261,83 +271,25 @@ int icmptap_sub_begin(const struct sk_buff *request,
 		icmptap_filter_uninit(&params->filter);
 		NL_SET_ERR_MSG(extack,
 			       "no memory, or the module is being unloaded");
-		return PTR_ERR(sub);
+		return sub;
 	}
 
 	mutex_lock(&icmptap_subs_lock);
 	err = publish(sub, extack);
+	if (!err)
+		refcount_inc(&sub->refs);
 	mutex_unlock(&icmptap_subs_lock);
 
 	if (err) {
-		/* It may have been attached to the first of several taps. */
-		stop(sub);
-		put(sub);
+		icmptap_sub_stop(sub);
+		/* What it may have counted all the same. */
+		mutex_lock(&icmptap_subs_lock);
+		icmptap_stats_retire(sub);
+		mutex_unlock(&icmptap_subs_lock);
+		icmptap_sub_put(sub);
+		return ERR_PTR(err);
 	}
-	return err;
-}
-
-/*
- * Sends what a subscription has batched.
- *
- * Process context, sleeps; @request is being served. Returns 0, or -ENOENT if
- * its socket is not subscribed.
- */
-int icmptap_sub_flush(const struct sk_buff *request)
-{
-	struct icmptap_sub *sub = get(request);
-
-	if (!sub)
-		return -ENOENT;
-
-	icmptap_streams_flush(sub);
-	put(sub);
-	return 0;
-}
-
-/**
- * icmptap_sub_stop() - stop sending events to a socket
- * @request: what the socket sent
- * @final: gets the final counters
- *
- * What was batched has been sent, or counted as lost, on return. The
- * subscription is still there, to be asked again, until icmptap_sub_end().
- *
- * Context: process, sleeps; @request is being served.
- * Return: 0, or -ENOENT if it is not subscribed.
- */
-int icmptap_sub_stop(const struct sk_buff *request,
-		     struct icmptap_counters *final)
-{
-	struct icmptap_sub *sub = get(request);
-
-	if (!sub)
-		return -ENOENT;
-
-	stop(sub);
-	*final = (struct icmptap_counters) {};
-	icmptap_streams_count(sub, final);
-	put(sub);
-	return 0;
-}
-
-/**
- * icmptap_sub_end() - stop sending events to a socket, and forget it
- * @request: what the socket sent
- *
- * Context: process, sleeps; @request is being served.
- * Return: 0, or -ENOENT if it is not subscribed.
- */
-int icmptap_sub_end(const struct sk_buff *request)
-{
-	struct icmptap_sub *sub = get(request);
-
-	if (!sub)
-		return -ENOENT;
-
-	stop(sub);
-	retire(sub);
-	put(sub);
-	return 0;
+	return sub;
 }
 
 /*
@@ -379,9 +331,8 @@ static int on_release(struct notifier_block *nb, unsigned long event, void *ptr)
 
 	sub = get_orphan(notify);
 	if (sub) {
-		stop(sub);
-		retire(sub);
-		put(sub);
+		icmptap_sub_end(sub);
+		icmptap_sub_put(sub);
 	}
 	return NOTIFY_DONE;
 }

@@ -80,14 +80,14 @@ int icmptap_subs_for_each(const struct net *net,
 			  void *arg);
 u32 icmptap_subs_generation(void);
 
-int icmptap_sub_begin(const struct sk_buff *request,
-		      const struct icmptap_door *door,
-		      struct icmptap_params *params,
-		      struct netlink_ext_ack *extack);
-int icmptap_sub_flush(const struct sk_buff *request);
-int icmptap_sub_stop(const struct sk_buff *request,
-		     struct icmptap_counters *final);
-int icmptap_sub_end(const struct sk_buff *request);
+struct icmptap_sub *icmptap_sub_begin(const struct sk_buff *request,
+				      const struct icmptap_door *door,
+				      struct icmptap_params *params,
+				      struct netlink_ext_ack *extack);
+struct icmptap_sub *icmptap_sub_get(const struct sk_buff *request);
+void icmptap_sub_stop(struct icmptap_sub *sub);
+void icmptap_sub_end(struct icmptap_sub *sub);
+void icmptap_sub_put(struct icmptap_sub *sub);
 
 void icmptap_sub_open(void);
 int icmptap_sub_init(void);

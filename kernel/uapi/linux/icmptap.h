@@ -79,8 +79,8 @@ enum icmptap_sub_attr {
 	ICMPTAP_SUB_PORTID,		/* u32: of the subscriber's socket */
 	ICMPTAP_SUB_PROTOCOL,		/* u32: NETLINK_GENERIC or NL_IMP2 */
 	ICMPTAP_SUB_NETNS,		/* u32: inode number of the socket's netns */
-	ICMPTAP_SUB_PID,		/* u32: who subscribed; 0: not seen from here */
-	ICMPTAP_SUB_COMM,		/* string: its command */
+	ICMPTAP_SUB_PID,		/* u32: who subscribed; 0: not seen, or gone */
+	ICMPTAP_SUB_COMM,		/* string: its command; empty without PID */
 
 	__ICMPTAP_SUB_MAX,
 	ICMPTAP_SUB_MAX = __ICMPTAP_SUB_MAX - 1

@@ -61,7 +61,8 @@ pub(crate) fn run(
             run_one(test, Duration::from_secs(timeout_s))?
         };
         let output = match outcome {
-            Outcome::Ok | Outcome::Ignored => Vec::new(),
+            Outcome::Ok => measured(&String::from_utf8_lossy(&output()?)).into(),
+            Outcome::Ignored => Vec::new(),
             _ => output()?,
         };
         reports.send(&Report::Test {
@@ -170,6 +171,15 @@ fn outcome(status: ExitStatus, output: &str) -> Outcome {
     }
 }
 
+/// Of what a test wrote that passed: what it says it measured.
+fn measured(output: &str) -> String {
+    output
+        .lines()
+        .filter(|line| line.starts_with("measured: "))
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
 fn output() -> Result<Vec<u8>> {
     let mut bytes = fs::read(OUTPUT).context("read the test's output")?;
     let cut = bytes.len().saturating_sub(OUTPUT_MAX);
@@ -217,6 +227,12 @@ mod tests {
     fn a_list_is_read() {
         let text = "a: test\nb::c: test\nbench: benchmark\n\n2 tests, 1 benchmark\n";
         assert_eq!(listed(text), ["a", "b::c"]);
+    }
+
+    #[test]
+    fn what_a_test_measured_is_shown() {
+        let output = "running 1 test\nmeasured: 3 of this\n measured: no\nmeasured: 4\nok\n";
+        assert_eq!(measured(output), "measured: 3 of this\nmeasured: 4\n");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A subscription that collects beside the test.
 
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use icmptap::event::Event;
 use icmptap::{Builder, OwnedItem, Stopper, Subscription, Summary};
@@ -36,10 +37,15 @@ impl Listener {
 
     /// Subscribes in `namespace`.
     pub fn with(namespace: &Namespace, builder: Builder) -> Self {
+        Self::slow(namespace, builder, Duration::ZERO)
+    }
+
+    /// Subscribes in `namespace`, and rests after each item.
+    pub fn slow(namespace: &Namespace, builder: Builder, rest: Duration) -> Self {
         let subscription = subscribe(namespace, &builder);
         Self {
             stopper: subscription.stopper(),
-            thread: thread::spawn(|| collect(subscription)),
+            thread: thread::spawn(move || collect(subscription, rest)),
         }
     }
 
@@ -51,9 +57,10 @@ impl Listener {
     }
 }
 
-fn collect(mut subscription: Subscription) -> Heard {
+fn collect(mut subscription: Subscription, rest: Duration) -> Heard {
     let (mut events, mut lost) = (Vec::new(), 0);
     for item in subscription.iter() {
+        thread::sleep(rest);
         match item.expect("receive") {
             OwnedItem::Event(event) => events.push(event),
             OwnedItem::Lost(gap) => lost += gap.count,

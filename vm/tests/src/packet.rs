@@ -230,15 +230,22 @@ fn ethertype(packet: &[u8]) -> u16 {
     }
 }
 
+/// Bytes, for a whole flood.
+const SEND_BUFFER: usize = 256 << 20;
+
 /// Sends `count` echo requests from `namespace` to `to`, as fast as can be and
 /// without a look at replies, and waits until they have arrived. The first has
 /// sequence number 0.
 pub fn flood(namespace: &Namespace, to: Ipv4Addr, count: u32) {
-    // Or some of those that wait for a busy CPU are dropped, before any hook.
-    fs::write("/proc/sys/net/core/netdev_max_backlog", "1000000").expect("sysctl");
+    // Or some of those that wait for a busy CPU are dropped, before any hook; and
+    // as they count as sent only then, a small send buffer would refuse more.
+    for (name, value) in [("netdev_max_backlog", 1_000_000), ("wmem_max", SEND_BUFFER)] {
+        fs::write(format!("/proc/sys/net/core/{name}"), value.to_string()).expect("sysctl");
+    }
     let socket = namespace.enter(|| {
         Socket::new(Domain::IPV4, Type::RAW, Some(socket2::Protocol::ICMPV4)).expect("socket")
     });
+    socket.set_send_buffer_size(SEND_BUFFER).expect("SO_SNDBUF");
     let to = SockAddr::from(std::net::SocketAddrV4::new(to, 0));
     for seq in 0..count {
         let request = echo(0x1234, seq as u16, &[0; 56]);

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 /// How long anything that has to happen may take. No test is about speed: this
 /// only ends those that would wait forever.
@@ -87,6 +87,26 @@ pub fn stay_on_one_cpu() -> usize {
     only.set(cpu);
     sched_setaffinity(None, &only).expect("sched_setaffinity");
     cpu
+}
+
+/// Runs `function` once on each CPU, all at the same time; returns on how many.
+pub fn on_each_cpu(function: impl Fn() + Sync) -> usize {
+    let allowed = sched_getaffinity(None).expect("sched_getaffinity");
+    let cpus = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
+    thread::scope(|scope| {
+        let threads: Vec<_> = cpus
+            .map(|cpu| {
+                let function = &function;
+                scope.spawn(move || {
+                    let mut only = CpuSet::new();
+                    only.set(cpu);
+                    sched_setaffinity(None, &only).expect("sched_setaffinity");
+                    function();
+                })
+            })
+            .collect();
+        threads.len()
+    })
 }
 
 /// A program that runs beside the test, and is killed with it.

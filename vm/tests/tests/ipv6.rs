@@ -76,8 +76,8 @@ fn cases() -> Vec<Case> {
     let alert = [0, 0, 5, 2, 0, 0, 1, 0];
     let mut authentication = vec![0, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1];
     authentication.resize(24, 0xaa);
-    // Type 253 with nothing left: passed over by every node.
-    let routing = [0, 0, 253, 0, 0, 0, 0, 0];
+    // Type 253, of which this many addresses are left.
+    let routing = |left| [0, 0, 253, left, 0, 0, 0, 0];
     let long = padded(1400);
 
     let whole = echo().bytes();
@@ -130,9 +130,14 @@ fn cases() -> Vec<Case> {
             Some(GOOD),
         ),
         (
-            // Whose checksum is for another address, who can tell.
-            "routing",
-            behind(&[(ROUTING, &routing)]),
+            "routing, arrived",
+            behind(&[(ROUTING, &routing(0))]),
+            Some(GOOD),
+        ),
+        (
+            // The checksum is for the last address, which is not here.
+            "routing, on its way",
+            behind(&[(ROUTING, &routing(1))]),
             Some(Facts {
                 checksum: Checksum::Unknown,
                 ..GOOD
