@@ -63,7 +63,7 @@ pub(crate) fn in_guest(kernel: Option<&str>, options: &Options, locked: bool) ->
     let dir = workspace::target().join("oracle");
     fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
     let captures = capture(kernel, options, locked, &dir.join("captures.json"))?;
-    let packets = dissect(&captures.pcap()?, &dir.join("oracle.pcap"))?;
+    let packets = dissect(&captures.pcap()?, &dir)?;
     let findings = compare::all(&captures, &packets);
     print(&findings, &dir);
     Ok(findings.failures.is_empty())
@@ -97,12 +97,21 @@ struct Expected {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
 enum Family {
     #[serde(rename = "ipv4")]
     V4,
     #[serde(rename = "ipv6")]
     V6,
+}
+
+impl Family {
+    /// As an event has it.
+    fn word(self) -> &'static str {
+        match self {
+            Family::V4 => "ipv4",
+            Family::V6 => "ipv6",
+        }
+    }
 }
 
 /// What is said of a packet: the keys of an event, nested ones with dots, and
@@ -171,11 +180,15 @@ fn capture(kernel: Option<&str>, options: &Options, locked: bool, file: &Path) -
     Ok(captures)
 }
 
-/// What each packet is dissected as: the object of its layers.
-fn dissect(pcap: &[u8], file: &Path) -> Result<Vec<Tree>> {
-    fs::write(file, pcap).with_context(|| format!("write {}", file.display()))?;
+/// What each packet is dissected as: the object of its layers. The capture stays
+/// in `dir`.
+fn dissect(pcap: &[u8], dir: &Path) -> Result<Vec<Tree>> {
+    let file = dir.join("oracle.pcap");
+    fs::write(&file, pcap).with_context(|| format!("write {}", file.display()))?;
     let mut command = Command::new("tshark");
-    command.arg("-r").arg(file).args(["-n", "-T", "json"]);
+    command.arg("-r").arg(&file).args(["-n", "-T", "json"]);
+    // Nobody's own preferences: none are kept there.
+    command.env("WIRESHARK_CONFIG_DIR", dir);
     for preference in [
         // Each packet for itself, and the numbers that are in it.
         "ip.defragment:FALSE",
@@ -223,5 +236,17 @@ fn print(findings: &Findings, dir: &Path) {
     println!("{findings}");
     if !findings.failures.is_empty() {
         ui::say("see", dir.display());
+        ui::say(
+            "tshark",
+            format!("{}; the explanations are for 4.0", version()),
+        );
     }
+}
+
+/// Which tshark this is, in its own words.
+fn version() -> String {
+    let output = Command::new("tshark").arg("--version").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let line = text.unwrap_or_default().lines().next().map(str::to_owned);
+    line.unwrap_or_else(|| "of an unknown version".to_owned())
 }

@@ -12,9 +12,9 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::setup::{Tool, need, need_components};
 use crate::vm::machine::Options;
 use crate::vm_test::Choice;
-use crate::{build_module, gen_api, gen_bindings, kernel, ui, vm_test, workspace, ynl};
+use crate::{build_module, gen_api, gen_bindings, kernel, oracle, ui, vm_test, workspace, ynl};
 
-/// Run everything: formatting, lints, unit tests, bindings, module, guest
+/// Run everything: formatting, lints, unit tests, bindings, module, guest, oracle
 ///
 /// Exit status: 0 when all passed, 1 when anything did not.
 #[derive(clap::Args)]
@@ -34,10 +34,11 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         Tool::Gpgv,
         Tool::Libclang,
         Tool::Libpcap,
+        Tool::Tshark,
     ])?;
     need_components(&["rustfmt", "clippy"])?;
 
-    let steps: [Step<'_>; 10] = [
+    let steps: [Step<'_>; 11] = [
         ("formatting", Box::new(|| cargo("fmt --all --check", &[]))),
         (
             "clippy",
@@ -67,6 +68,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         ),
         ("module", Box::new(|| module(args, locked))),
         ("guest", Box::new(|| guest(args, locked))),
+        ("oracle", Box::new(|| agreement(args, locked))),
         (
             "harness",
             Box::new(|| {
@@ -164,6 +166,18 @@ fn guest(args: &Args, locked: bool) -> Result<Tally> {
         passed: summary.passed,
         failed: summary.failed + usize::from(unwell),
     })
+}
+
+/// icmptap and tshark read the same packets alike, of each kernel.
+fn agreement(args: &Args, locked: bool) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for name in kernel::named(&args.kernel) {
+        match oracle::in_guest(name, &args.options, locked)? {
+            true => tally.passed += 1,
+            false => tally.failed += 1,
+        }
+    }
+    Ok(tally)
 }
 
 /// A command of cargo's that is one check. Its words speak for themselves.

@@ -39,8 +39,11 @@ impl Ip {
     pub(crate) fn total_len(&self) -> Option<u32> {
         match self {
             Self::V4(header) => Some(header.total_len.into()),
+            // Without hop-by-hop options, which would say its length, it is none.
             Self::V6(header) => {
-                (header.payload_len != 0).then_some(IPV6_LEN as u32 + u32::from(header.payload_len))
+                let jumbo = header.payload_len == 0
+                    && IpNumber(header.next_header) == IpNumber::IPV6_HEADER_HOP_BY_HOP;
+                (!jumbo).then_some(IPV6_LEN as u32 + u32::from(header.payload_len))
             }
         }
     }
@@ -92,7 +95,7 @@ pub(crate) struct Ipv6 {
     pub(crate) dst: Ipv6Addr,
     pub(crate) next_header: u8,
     pub(crate) hop_limit: u8,
-    /// Without this header; 0 in a jumbogram.
+    /// Without this header; 0 in a jumbogram too.
     pub(crate) payload_len: u16,
 }
 

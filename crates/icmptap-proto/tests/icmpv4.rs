@@ -53,7 +53,11 @@ fn echo() {
     body(8, 0, [0, 7, 1, 2], b"abc", |body| {
         assert_eq!(body, expected)
     });
-    body(0, 0, [0, 7, 1, 2], b"", |body| assert_eq!(body, expected));
+    for other in [0, 15, 16] {
+        body(other, 0, [0, 7, 1, 2], b"", |body| {
+            assert_eq!(body, expected)
+        });
+    }
 }
 
 #[test]

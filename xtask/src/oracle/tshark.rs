@@ -9,25 +9,25 @@ use super::{Family, Fields};
 /// `layers` is what `tshark -T json` has under that name.
 pub(super) fn read(layers: &Tree) -> Option<Fields> {
     let ip = Ip::of(layers)?;
-    let (family, protocol, name) = match ip.family {
-        Family::V4 => ("ipv4", 1, "icmp"),
-        Family::V6 => ("ipv6", 58, "icmpv6"),
+    let (protocol, name) = match ip.family {
+        Family::V4 => (1, "icmp"),
+        Family::V6 => (58, "icmpv6"),
     };
     if ip.protocol != protocol {
         return None;
     }
     let mut fields = Fields::default();
-    fields.put("family", family);
+    fields.put("family", ip.family.word());
     fields.put("src", ip.src?);
     fields.put("dst", ip.dst?);
     fields.put("ttl", ip.ttl);
     fields.put("len", ip.len);
     fields.put("caplen", ip.len);
     fields.put("truncated", false);
-    let later = ip.fragment.is_some_and(|(offset, _)| offset > 0);
+    let later = ip.fragment.is_some_and(|offset| offset > 0);
     let short = ip.len.saturating_sub(ip.header_len) < 8;
     fields.put("malformed", short && !later);
-    if let Some((offset, _)) = ip.fragment {
+    if let Some(offset) = ip.fragment {
         fields.put("fragment_offset", offset);
     }
     if let Some(vlan) = layers.tree("vlan") {
@@ -71,8 +71,8 @@ struct Ip<'a> {
     header_len: u64,
     ttl: u64,
     protocol: u64,
-    /// Offset in bytes, and whether more follow.
-    fragment: Option<(u64, bool)>,
+    /// Of a fragment: its offset in bytes.
+    fragment: Option<u64>,
 }
 
 impl<'a> Ip<'a> {
@@ -102,7 +102,7 @@ impl<'a> Ip<'a> {
             header_len: tree.number("ip.hdr_len")?,
             ttl: tree.number("ip.ttl")?,
             protocol: tree.number("ip.proto")?,
-            fragment: (offset > 0 || more).then_some((offset, more)),
+            fragment: (offset > 0 || more).then_some(offset),
         })
     }
 
@@ -129,8 +129,9 @@ impl<'a> Ip<'a> {
                     (words.map(|words| (words + 2) * 4), next)
                 }
                 "fraghdr" => {
-                    let offset = field("offset")? * 8;
-                    ip.fragment = Some((offset, field("more") == Some(1)));
+                    let (offset, more) = (field("offset")? * 8, field("more") == Some(1));
+                    // Otherwise it divides nothing (RFC 6946).
+                    ip.fragment = (offset > 0 || more).then_some(offset);
                     (Some(8), field("nxt"))
                 }
                 _ => continue,
@@ -225,8 +226,7 @@ fn quote(fields: &mut Fields, message: &Tree) {
     fields.put("icmp.quote.protocol", ip.protocol);
     fields.put("icmp.quote.len", ip.len);
     fields.put("icmp.quote.ttl", ip.ttl);
-    let offset = ip.fragment.map_or(0, |(offset, _)| offset);
-    fields.put("icmp.quote.fragment_offset", offset);
+    fields.put("icmp.quote.fragment_offset", ip.fragment.unwrap_or(0));
     let (layer, prefix) = match ip.protocol {
         6 => ("tcp", "tcp"),
         17 => ("udp", "udp"),

@@ -126,7 +126,7 @@ pub struct Icmp<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Body<'a> {
-    /// Echo request or reply.
+    /// Echo request or reply; ICMPv4: information request or reply.
     Echo(Echo),
     /// Destination unreachable.
     Unreachable {

@@ -132,6 +132,8 @@ fn is_question(icmp_type: Type) -> bool {
                 | v4::Type::ECHO_REPLY
                 | v4::Type::TIMESTAMP
                 | v4::Type::TIMESTAMP_REPLY
+                | v4::Type::INFORMATION_REQUEST
+                | v4::Type::INFORMATION_REPLY
                 | v4::Type::ADDRESS_MASK_REQUEST
                 | v4::Type::ADDRESS_MASK_REPLY
         ) | Type::V6(v6::Type::ECHO_REQUEST | v6::Type::ECHO_REPLY)

@@ -148,7 +148,10 @@ pub const FRAGMENTATION_NEEDED: u8 = 4;
 pub(super) fn body<'a>(icmp_type: Type, code: u8, message: Message<'a>) -> Option<Body<'a>> {
     let bytes = message.bytes;
     Some(match icmp_type {
-        Type::ECHO_REQUEST | Type::ECHO_REPLY => Body::Echo(Echo::decode(bytes)?),
+        Type::ECHO_REQUEST
+        | Type::ECHO_REPLY
+        | Type::INFORMATION_REQUEST
+        | Type::INFORMATION_REPLY => Body::Echo(Echo::decode(bytes)?),
         Type::DESTINATION_UNREACHABLE => Body::Unreachable {
             next_hop_mtu: Some(be16(bytes, 6)?)
                 .filter(|mtu| code == FRAGMENTATION_NEEDED && *mtu != 0)

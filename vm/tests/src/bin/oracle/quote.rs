@@ -164,6 +164,10 @@ pub(crate) fn extension_sets() -> Vec<(&'static str, Vec<u8>)> {
             "a sub-IP interface's name",
             extensions(&[(2, 0x42, interface_name("ge-0/0/1.100"))]),
         ),
+        (
+            "an interface's name and MTU",
+            extensions(&[(2, 0x03, [&name[..], &mtu].concat())]),
+        ),
         ("MPLS and an interface", {
             extensions(&[one_label.clone(), (2, 0x09, [&index[..], &mtu].concat())])
         }),

@@ -2,6 +2,7 @@
 
 use std::net::Ipv6Addr;
 
+use icmptap_vm_tests::net::Wire;
 use icmptap_vm_tests::packet::{Ipv6, echo};
 
 use super::quote::{extension_sets, extensions, ipv4, ipv6, mpls, quoted6, transports, udp};
@@ -553,12 +554,16 @@ fn headers() -> Vec<Kind> {
         bytes.resize(24, 0);
         bytes
     });
-    let routing = |kind: u8| {
-        (
-            ROUTING,
-            [&[0, 2, kind, 0, 0, 0, 0, 0][..], &address("fd00::2")].concat(),
-        )
+    let routing = |kind: u8, segments_left: u8, last: &str| {
+        let head = [0, 2, kind, segments_left, 0, 0, 0, 0];
+        (ROUTING, [&head[..], &address(last)].concat())
     };
+    // Its sum is that of the packet that will arrive (RFC 8200, section 8.1).
+    let mut routed = Ipv6::icmp(request(1, b"routed"));
+    routed.dst = "fd00::3".parse().expect("an address");
+    let mut routed = routed.summed();
+    routed.dst = Wire::RIGHT6;
+    routed.extensions = vec![routing(2, 1, "fd00::3")];
     let authentication = (AUTHENTICATION, {
         let mut bytes = vec![0, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1];
         bytes.resize(24, 0x11);
@@ -586,15 +591,23 @@ fn headers() -> Vec<Kind> {
         of("a router alert", std::slice::from_ref(&alert)),
         of("destination options", std::slice::from_ref(&options)),
         of("24 bytes of destination options", &[long_options]),
-        of("a routing header of type 2", &[routing(2)]),
-        of("a segment routing header", &[routing(4)]),
-        of("a routing header of type 253", &[routing(253)]),
+        of("a routing header of type 2", &[routing(2, 0, "fd00::2")]),
+        of("a segment routing header", &[routing(4, 0, "fd00::2")]),
+        of(
+            "a routing header of type 253",
+            &[routing(253, 0, "fd00::2")],
+        ),
         of("an authentication header", &[authentication]),
         of(
             "four headers",
-            &[alert, options.clone(), routing(253), options],
+            &[alert, options.clone(), routing(253, 0, "fd00::2"), options],
         ),
         of("a fragment header that divides nothing", &[atomic]),
+        packet(
+            "echo request on a source route",
+            routed.bytes(),
+            Some((128, 0)),
+        ),
         tagged,
     ]
 }
@@ -611,8 +624,16 @@ fn fragments() -> Vec<Kind> {
         packet
     };
     let options = (DESTINATION_OPTIONS, vec![0, 0, 1, 4, 0, 0, 0, 0]);
+    // What stands in front of the message is in the first part alone.
+    let mut before = part(0, 16, &[]);
+    before.extensions.push(options.clone());
     let seen = Some((128, 0));
     vec![
+        packet(
+            "first fragment in front of destination options",
+            before.bytes(),
+            seen,
+        ),
         packet("first fragment", part(0, 16, &[]).bytes(), seen),
         packet("middle fragment", part(16, 32, &[]).bytes(), None),
         packet("last fragment", part(32, 48, &[]).bytes(), None),
