@@ -120,6 +120,15 @@ fn values_out_of_range_are_refused_by_attribute() {
             ERANGE,
             "out of range",
         ),
+        (sys::ICMPTAP_SUB_IFINDEX, 1 << 31, ERANGE, "out of range"),
+        (sys::ICMPTAP_SUB_SAMPLE, 0, ERANGE, "out of range"),
+        (sys::ICMPTAP_SUB_RATE, 1_000_000_001, ERANGE, "out of range"),
+        (
+            sys::ICMPTAP_SUB_VERDICT,
+            sys::ICMPTAP_VERDICT_MAX + 1,
+            ERANGE,
+            "out of range",
+        ),
     ];
     for (kind, value, errno, words) in cases {
         // Something right in front of it: the offset has to be the wrong one's.
@@ -199,6 +208,167 @@ fn attributes_of_the_wrong_kind_are_refused() {
     for command in [0, sys::ICMPTAP_CMD_EVENTS, sys::ICMPTAP_CMD_MAX + 1, 255] {
         asker.refused(command, &[], EOPNOTSUPP, "");
     }
+}
+
+/// The bytes of one classic BPF instruction.
+fn insn(code: u16, jt: u8, jf: u8, k: u32) -> Vec<u8> {
+    let mut bytes = code.to_ne_bytes().to_vec();
+    bytes.extend([jt, jf]);
+    bytes.extend(k.to_ne_bytes());
+    bytes
+}
+
+#[test]
+fn a_bad_filter_is_refused_with_the_reason() {
+    let asker = Asker::new();
+    let info = Client::open()
+        .and_then(|mut client| client.info())
+        .expect("info");
+    let most = info.filter_max as usize;
+    let ret = || insn(0x06, 0, 0, 1);
+    let cases = [
+        (vec![], EINVAL, "no array of instructions"),
+        (ret()[..7].to_vec(), EINVAL, "no array of instructions"),
+        (
+            [ret(), vec![6]].concat(),
+            EINVAL,
+            "no array of instructions",
+        ),
+        (ret().repeat(most + 1), ERANGE, ""),
+        (insn(0x00, 0, 0, 1), EINVAL, "does not end with a return"),
+        (
+            [insn(0x15, 1, 0, 0), ret()].concat(),
+            EINVAL,
+            "jump leads out",
+        ),
+        (
+            [insn(0x05, 0, 0, 1), ret()].concat(),
+            EINVAL,
+            "jump leads out",
+        ),
+        (
+            [insn(0x34, 0, 0, 0), ret()].concat(),
+            EINVAL,
+            "divides by zero",
+        ),
+        (
+            [insn(0x94, 0, 0, 0), ret()].concat(),
+            EINVAL,
+            "divides by zero",
+        ),
+        ([insn(0x64, 0, 0, 32), ret()].concat(), EINVAL, "shifts"),
+        (
+            [insn(0x60, 0, 0, 16), ret()].concat(),
+            EINVAL,
+            "memory word",
+        ),
+        (
+            [insn(0x60, 0, 0, 3), ret()].concat(),
+            EINVAL,
+            "reads memory before it is written",
+        ),
+        (
+            [insn(0xffff, 0, 0, 0), ret()].concat(),
+            EINVAL,
+            "classic BPF does not know",
+        ),
+    ];
+    for (program, errno, words) in cases {
+        // Something right in front of it, as above.
+        let right = attribute(sys::ICMPTAP_SUB_SNAPLEN, &64_u32.to_ne_bytes());
+        let wrong = attribute(sys::ICMPTAP_SUB_FILTER, &program);
+        let refusal = asker.refused(
+            sys::ICMPTAP_CMD_SUBSCRIBE,
+            &[right, wrong].concat(),
+            errno,
+            words,
+        );
+        assert_eq!(refusal.offset, Some(28), "{refusal:?}");
+    }
+    let longest = attribute(sys::ICMPTAP_SUB_FILTER, &ret().repeat(most));
+    assert_eq!(asker.ask(sys::ICMPTAP_CMD_SUBSCRIBE, &longest), None);
+    assert_eq!(asker.ask(sys::ICMPTAP_CMD_UNSUBSCRIBE, &[]), None);
+}
+
+/// What each attribute of a subscription takes at most, by its length.
+fn right_value(kind: u32) -> Option<Vec<u8>> {
+    let number = |value: u32| Some(value.to_ne_bytes().to_vec());
+    match kind {
+        sys::ICMPTAP_SUB_HOOKS | sys::ICMPTAP_SUB_FAMILIES | sys::ICMPTAP_SUB_SAMPLE => number(1),
+        sys::ICMPTAP_SUB_BATCH => number(4096),
+        sys::ICMPTAP_SUB_SNAPLEN
+        | sys::ICMPTAP_SUB_FLUSH_US
+        | sys::ICMPTAP_SUB_IFINDEX
+        | sys::ICMPTAP_SUB_RATE
+        | sys::ICMPTAP_SUB_VERDICT => number(0),
+        sys::ICMPTAP_SUB_ICMP_TYPES | sys::ICMPTAP_SUB_ICMPV6_TYPES => Some(vec![0xff; 32]),
+        sys::ICMPTAP_SUB_FILTER => Some(insn(0x06, 0, 0, 1)),
+        sys::ICMPTAP_SUB_ALL_NETNS => Some(Vec::new()),
+        _ => None,
+    }
+}
+
+#[test]
+fn each_attribute_is_taken_once_and_at_its_length() {
+    let asker = Asker::new();
+    let mut taken = 0;
+    for kind in 1..=sys::ICMPTAP_SUB_MAX {
+        let Some(value) = right_value(kind) else {
+            // From the kernel only.
+            for value in [&[][..], &[0; 4], &[0; 32]] {
+                let refusal = asker.refused(
+                    sys::ICMPTAP_CMD_SUBSCRIBE,
+                    &attribute(kind, value),
+                    EINVAL,
+                    "from the kernel only",
+                );
+                assert_eq!(refusal.offset, Some(20), "attribute {kind}");
+            }
+            continue;
+        };
+        taken += 1;
+        let right = attribute(kind, &value);
+        assert_eq!(
+            asker.ask(sys::ICMPTAP_CMD_SUBSCRIBE, &right),
+            None,
+            "{kind}"
+        );
+        assert_eq!(asker.ask(sys::ICMPTAP_CMD_UNSUBSCRIBE, &[]), None);
+
+        let twice = [right.clone(), right.clone()].concat();
+        let refusal = asker.refused(sys::ICMPTAP_CMD_SUBSCRIBE, &twice, EINVAL, "here twice");
+        let second = 20 + right.len() as u32;
+        assert_eq!(refusal.offset, Some(second), "attribute {kind}");
+
+        let longer = [&value[..], &[0]].concat();
+        let shorter = &value[..value.len().saturating_sub(1)];
+        for wrong in [&longer[..], shorter] {
+            if wrong == value {
+                continue;
+            }
+            let wrong = attribute(kind, wrong);
+            let refusal = asker.ask(sys::ICMPTAP_CMD_SUBSCRIBE, &wrong);
+            let refusal = refusal.unwrap_or_else(|| panic!("attribute {kind} was taken"));
+            assert!([EINVAL, ERANGE].contains(&refusal.errno), "{refusal:?}");
+            assert_eq!(refusal.offset, Some(20), "attribute {kind}: {refusal:?}");
+        }
+    }
+    assert_eq!(taken, 13);
+}
+
+#[test]
+fn a_batch_fills_its_memory() {
+    let in_force = |asked: u32| {
+        let builder = Subscription::builder().batch(icmptap::BatchSize(asked));
+        let subscription = builder.subscribe().expect("subscribe");
+        subscription.parameters().batch.0
+    };
+    // One byte more in the message would take memory of twice the size.
+    assert_eq!(in_force(3776), 3776);
+    assert_eq!(in_force(4096), 3776);
+    assert_eq!(in_force(7871), 3776);
+    assert_eq!(in_force(7872), 7872);
+    assert_eq!(in_force(16_384), 16_064);
 }
 
 #[test]
