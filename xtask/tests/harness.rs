@@ -394,9 +394,9 @@ fn a_shell() {
     assert!(!terminal.modes().local_modes.contains(LocalModes::ICANON));
     terminal.type_in("echo $((40 + 2)); stty size; tty\r");
     terminal.wait_for("\n42\n33 111\n/dev/ttyS0\n");
-    // Ctrl-C is the command's, in there.
-    terminal.type_in("sleep 1000\r");
-    terminal.wait_for("sleep 1000");
+    // Ctrl-C is the command's, in there, once it runs.
+    terminal.type_in("sh -c 'echo on; exec sleep 1000'\r");
+    terminal.wait_for("\non\n");
     terminal.type_in("\x03");
     terminal.wait_for("guest /root # ");
     terminal.type_in("exit 7\r");
