@@ -106,7 +106,7 @@ static const char *objection(const struct sock_filter *insns, unsigned int len)
 	}
 	if (BPF_CLASS(insns[len - 1].code) != BPF_RET)
 		return "the filter does not end with a return";
-	return "the filter has an instruction that classic BPF does not know, or reads memory before it is written";
+	return "the filter has an unknown instruction, or reads memory before it is written";
 }
 
 /**

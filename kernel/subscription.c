@@ -9,7 +9,9 @@
  * that the first one is gone.
  */
 
+#include <linux/cred.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/netlink.h>
 #include <linux/pid.h>
 #include <linux/slab.h>
@@ -26,6 +28,16 @@
 /* Guards the list of subscriptions and the taps' lists against writers. */
 DEFINE_MUTEX(icmptap_subs_lock);
 static LIST_HEAD(subs);
+
+static unsigned int max_per_netns = 128;
+module_param(max_per_netns, uint, 0644);
+MODULE_PARM_DESC(max_per_netns,
+		 "subscriptions that the sockets of one network namespace may have (default 128)");
+
+static unsigned int max_per_user = 256;
+module_param(max_per_user, uint, 0644);
+MODULE_PARM_DESC(max_per_user,
+		 "subscriptions that one user may have, in all network namespaces (default 256)");
 
 /* Counts changes of the list, and is never 0; icmptap_subs_lock. */
 static u32 generation = 1;
@@ -155,6 +167,7 @@ static struct icmptap_sub *create(const struct sk_buff *request,
 		goto err_sub;
 
 	sock_hold(sub->owner);
+	sub->uid = current_uid();
 	sub->pid = get_pid(task_tgid(current));
 	get_task_comm(sub->comm, current);
 	return sub;
@@ -192,6 +205,35 @@ void icmptap_sub_stop(struct icmptap_sub *sub)
 	mutex_unlock(&sub->stop_lock);
 }
 
+/*
+ * Whoever has a user namespace can have network namespaces, and all
+ * capabilities there: that must not be enough to take the kernel's memory.
+ *
+ * Process context; icmptap_subs_lock held.
+ */
+static int check_limits(const struct icmptap_sub *new,
+			struct netlink_ext_ack *extack)
+{
+	unsigned int of_netns = 0, of_user = 0;
+	const struct icmptap_sub *sub;
+
+	list_for_each_entry(sub, &subs, node) {
+		of_netns += net_eq(sub->net, new->net);
+		of_user += uid_eq(sub->uid, new->uid);
+	}
+	if (of_netns >= READ_ONCE(max_per_netns)) {
+		NL_SET_ERR_MSG(extack,
+			       "this network namespace has as many subscriptions as the module parameter max_per_netns allows");
+		return -EUSERS;
+	}
+	if (of_user >= READ_ONCE(max_per_user)) {
+		NL_SET_ERR_MSG(extack,
+			       "this user has as many subscriptions as the module parameter max_per_user allows");
+		return -EUSERS;
+	}
+	return 0;
+}
+
 /* Process context, sleeps; icmptap_subs_lock held. */
 static int publish(struct icmptap_sub *sub, struct netlink_ext_ack *extack)
 {
@@ -205,6 +247,10 @@ static int publish(struct icmptap_sub *sub, struct netlink_ext_ack *extack)
 		NL_SET_ERR_MSG(extack, "this socket is subscribed already");
 		return -EBUSY;
 	}
+
+	err = check_limits(sub, extack);
+	if (err)
+		return err;
 
 	err = icmptap_hook_attach(sub);
 	if (err) {

@@ -10,6 +10,7 @@
 #include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/types.h>
+#include <linux/uidgid.h>
 
 #include "filter.h"
 #include "hook.h"
@@ -63,7 +64,8 @@ struct icmptap_sub {
 	struct net *net;	/* the owner's, which keeps it */
 	struct sock *owner;	/* the subscriber's socket; we hold a reference */
 	u32 portid;		/* of the owner */
-	struct pid *pid;	/* who subscribed */
+	kuid_t uid;		/* who subscribed */
+	struct pid *pid;	/* the same */
 	char comm[TASK_COMM_LEN];	/* its name then */
 
 	refcount_t refs;	/* one is the list's */

@@ -270,7 +270,7 @@ fn a_bad_filter_is_refused_with_the_reason() {
         (
             [insn(0xffff, 0, 0, 0), ret()].concat(),
             EINVAL,
-            "classic BPF does not know",
+            "an unknown instruction",
         ),
     ];
     for (program, errno, words) in cases {

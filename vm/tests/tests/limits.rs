@@ -1,0 +1,76 @@
+//! How much one may have.
+
+use icmptap::{Error, Subscription};
+use icmptap_vm_tests::module;
+use icmptap_vm_tests::net::Namespace;
+use icmptap_vm_tests::process::{command, output};
+
+/// Sets a limit, and puts it back.
+struct Limit {
+    name: &'static str,
+    before: String,
+}
+
+impl Limit {
+    fn set(name: &'static str, value: u32) -> Self {
+        let before = module::parameter(name);
+        module::set_parameter(name, &value.to_string()).expect("a parameter");
+        Self { name, before }
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        // The module may be gone with a test that failed.
+        let _ = module::set_parameter(self.name, &self.before);
+    }
+}
+
+fn subscribe(namespace: &Namespace) -> Result<Subscription, Error> {
+    namespace.enter(|| Subscription::builder().subscribe())
+}
+
+fn refused(namespace: &Namespace) -> String {
+    subscribe(namespace).expect_err("a refusal").to_string()
+}
+
+#[test]
+fn a_namespace_has_so_many_subscriptions() {
+    let (one, other) = (Namespace::new(), Namespace::new());
+    let _limit = Limit::set("max_per_netns", 3);
+    let mut held: Vec<_> = (0..3).map(|_| subscribe(&one).expect("room")).collect();
+    let error = refused(&one);
+    assert!(error.contains("max_per_netns"), "{error}");
+    // Which is no other namespace's.
+    subscribe(&other).expect("room");
+    held.pop().expect("three").finish().expect("finish");
+    held.push(subscribe(&one).expect("room again"));
+    refused(&one);
+    // One that listens everywhere counts where it lives.
+    let everywhere = Subscription::builder().all_netns(true);
+    let _everywhere = other.enter(|| everywhere.subscribe()).expect("room");
+    let _second = subscribe(&other).expect("room");
+    let _third = subscribe(&other).expect("room");
+    refused(&other);
+}
+
+#[test]
+fn a_user_has_so_many_subscriptions_wherever() {
+    let namespaces: Vec<_> = (0..3).map(|_| Namespace::new()).collect();
+    let _limit = Limit::set("max_per_user", 2);
+    let _held = [&namespaces[0], &namespaces[1]].map(|one| subscribe(one).expect("room"));
+    let error = refused(&namespaces[2]);
+    assert!(error.contains("max_per_user"), "{error}");
+    // Another user, with rights over a namespace of its own.
+    let words = "setpriv --reuid 1000 --regid 1000 --clear-groups \
+                 unshare --user --map-root-user --net icmptap listen --duration 100ms";
+    let result = output(&mut command(words));
+    let stderr = String::from_utf8_lossy(&result.stderr);
+    assert!(result.status.success(), "{stderr}");
+}
+
+#[test]
+fn the_limits_are_those_of_the_description() {
+    assert_eq!(module::parameter("max_per_netns"), "128");
+    assert_eq!(module::parameter("max_per_user"), "256");
+}
