@@ -356,6 +356,54 @@ fn each_attribute_is_taken_once_and_at_its_length() {
     assert_eq!(taken, 13);
 }
 
+/// "A session" in docs/protocol.md, with its lengths and the order in it.
+#[test]
+fn the_session_of_the_description() {
+    let asker = Asker::new();
+    let ask = |command: u32| -> Vec<u8> {
+        let mut bytes = 20_u32.to_ne_bytes().to_vec();
+        bytes.extend(asker.family.to_ne_bytes());
+        bytes.extend([1, 0, 1, 0, 0, 0, 0, 0, 0, 0, command as u8, 1, 0, 0]);
+        asker.socket.send(&bytes).expect("send");
+        asker.socket.receive().expect("an answer")
+    };
+    // Length and type of each attribute, flags and all.
+    let attributes = |mut bytes: &[u8]| {
+        let mut found = Vec::new();
+        while let [a, b, c, d, ..] = bytes {
+            let length = u16::from_ne_bytes([*a, *b]);
+            found.push((length, u16::from_ne_bytes([*c, *d])));
+            bytes = &bytes[usize::from(length).next_multiple_of(4)..];
+        }
+        found
+    };
+    let reply = ask(sys::ICMPTAP_CMD_SUBSCRIBE);
+    assert_eq!(reply.len(), 172);
+    let (number, types) = (8, 36);
+    assert_eq!(
+        attributes(&reply[20..]),
+        [
+            (number, 1),
+            (number, 2),
+            (number, 3),
+            (number, 4),
+            (number, 5),
+            (number, 12),
+            (number, 13),
+            (number, 14),
+            (types, 7),
+            (types, 8),
+            (number, 9),
+            (number, 11),
+        ]
+    );
+    let reply = ask(sys::ICMPTAP_CMD_UNSUBSCRIBE);
+    assert_eq!(reply.len(), 108);
+    assert_eq!(attributes(&reply[20..]), [(88, 0x8006)]);
+    let counters: Vec<_> = (2..=8).map(|kind| (12, kind)).collect();
+    assert_eq!(attributes(&reply[24..]), counters);
+}
+
 #[test]
 fn a_batch_fills_its_memory() {
     let in_force = |asked: u32| {
