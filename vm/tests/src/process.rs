@@ -135,6 +135,11 @@ impl Process {
         }
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for a line on stderr that contains `text`.
     pub fn wait_for(&self, text: &str) -> String {
         let mut seen = String::new();

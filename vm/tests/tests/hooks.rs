@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 
 use icmptap::event::EventRef;
-use icmptap::{Builder, Families, Family, Hook, Hooks, Subscription, TypeSet, Verdict};
+use icmptap::{
+    Builder, Families, Family, Hook, Hooks, RateLimit, Sampling, Snaplen, Subscription, TypeSet,
+    Verdict,
+};
 use icmptap_vm_tests::listen::{Heard, Listener};
 use icmptap_vm_tests::net::{Namespace, Wire, connect};
-use icmptap_vm_tests::process::output;
+use icmptap_vm_tests::process::{output, stay_on_one_cpu};
 
 /// Echo requests and replies of both families, and nothing of what IPv6 says
 /// by itself.
@@ -166,6 +169,58 @@ fn what_the_firewall_drops_is_seen_before_it_and_not_behind_it() {
 }
 
 #[test]
+fn what_a_routers_firewall_does_not_forward_is_seen_before_it() {
+    let routed = Routed::new();
+    routed.router.run("nft add table inet t");
+    routed
+        .router
+        .run("nft add chain inet t c { type filter hook forward priority 300 ; policy drop ; }");
+    let listener = Listener::with(&routed.router, echoes(Hook::ALL));
+    for words in ["ping -c 1 -W 1 10.0.0.2", "ping -6 -c 1 -W 1 fd00::2"] {
+        let result = output(&mut routed.left.command(words));
+        assert_eq!(result.status.code(), Some(1), "{words}");
+    }
+    let seen = seen(&listener.stop());
+    let expected = [(Hook::Prerouting, true), (Hook::Forward, true)];
+    assert_eq!(seen["ipv4"], expected);
+    assert_eq!(seen["ipv6"], expected);
+}
+
+/// What the rules of the receiving end do to a packet shows behind them.
+#[test]
+fn a_mark_is_that_of_the_moment_and_fragments_are_put_together_by_then() {
+    let wire = Wire::new();
+    wire.right.run("nft add table inet t");
+    wire.right
+        .run("nft add chain inet t c { type filter hook input priority 0 ; }");
+    wire.right
+        .run("nft add rule inet t c meta mark set 0x70000007");
+    let builder = echoes([Hook::Prerouting, Hook::Input]).snaplen(Snaplen(65_535));
+    let listener = Listener::with(&wire.right, builder);
+    wire.left.run("ping -c 1 -W 5 -s 4000 -p a5 10.0.0.2");
+
+    let heard = listener.stop();
+    let (whole, parts): (Vec<_>, Vec<_>) = heard
+        .events
+        .iter()
+        .map(|event| event.as_ref())
+        .partition(|event| event.hook() == Hook::Input);
+    assert!(parts.iter().all(|part| part.mark() == 0));
+    // Only the first one has a type; not all types were asked for.
+    assert_eq!(parts.len(), 1);
+    assert!(parts[0].is_fragment());
+    let [whole] = whole[..] else {
+        panic!("{whole:?}")
+    };
+    assert_eq!(whole.mark(), 0x7000_0007);
+    assert!(!whole.is_fragment() && !whole.is_truncated());
+    assert_eq!(whole.original_len(), 4028);
+    let data = &whole.packet()[44..];
+    assert_eq!(data.len(), 4028 - 44);
+    assert!(data.iter().all(|byte| *byte == 0xa5));
+}
+
+#[test]
 fn the_verdict_drop_holds_at_each_hook_and_while_the_subscription_lives() {
     let wire = Wire::with_ipv6();
     for hook in [
@@ -224,4 +279,30 @@ fn a_verdict_is_for_what_matches() {
     let result = output(&mut wire.left.command("ping -6 -c 1 -W 1 fd00::2"));
     assert_eq!(result.status.code(), Some(1));
     assert_eq!(listener.stop().events.len(), 1);
+}
+
+#[test]
+fn a_verdict_is_for_what_is_lost_and_not_for_what_is_sampled_out() {
+    let wire = Wire::new();
+    // One CPU, one stream, one count.
+    stay_on_one_cpu();
+    let ping = || {
+        let result = output(&mut wire.left.command("ping -c 1 -W 1 10.0.0.2"));
+        result.status.success()
+    };
+    let builder = echoes([Hook::Prerouting]).verdict(Verdict::Drop);
+
+    let sampling = Sampling { one_in: 2 };
+    let listener = Listener::with(&wire.right, builder.clone().sampling(sampling));
+    assert_eq!([ping(), ping(), ping()], [false, true, false]);
+    let counters = listener.stop().summary.counters;
+    assert_eq!((counters.matched, counters.sampled_out), (2, 1));
+
+    let limit = RateLimit { per_second: 1 };
+    let listener = Listener::with(&wire.right, builder.rate_limit(limit));
+    let result = output(&mut wire.left.command("ping -c 20 -i 0.05 -W 1 10.0.0.2"));
+    assert_eq!(result.status.code(), Some(1), "one of them came back");
+    let counters = listener.stop().summary.counters;
+    assert_eq!(counters.matched, 20);
+    assert!(counters.lost_ratelimit > 0, "{counters:?}");
 }

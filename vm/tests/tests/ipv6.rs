@@ -163,6 +163,24 @@ fn cases() -> Vec<Case> {
             Some(first),
         ),
         (
+            "a first fragment that was fragmented again",
+            behind(&[
+                (FRAGMENT, &fragment(0, true)),
+                (FRAGMENT, &fragment(0, false)),
+            ]),
+            Some(first),
+        ),
+        (
+            "as many headers as are looked at",
+            behind(&[(DEST, &padded(8)[..]); 32]),
+            Some(GOOD),
+        ),
+        (
+            "one header more",
+            behind(&[(DEST, &padded(8)[..]); 33]),
+            None,
+        ),
+        (
             "a later fragment",
             behind(&[(FRAGMENT, &fragment(185, false))]),
             Some(later),

@@ -309,6 +309,10 @@ fn what_is_in_force_and_what_is_not_shown_is_said() {
         "5 shown, 5 received, 5 matched, 0 lost, 5 sampled out"
     );
 
+    // A type that one family has only.
+    let process = Process::start(wire.right.command("icmptap listen --type packet-too-big"));
+    process.wait_for("listening on prerouting, ipv6, ");
+
     let process = listen(&wire.right, "--rate 10 --type 8");
     flood(&wire.left, Wire::RIGHT, 500);
     let (status, lines, stderr) = process.end_by(Signal::INT);
@@ -375,7 +379,10 @@ fn a_wrong_filter_and_an_unknown_interface_are_one_line() {
 #[test]
 fn who_listens_and_what_became_of_it_is_told() {
     let wire = Wire::new();
-    let process = listen(&wire.right, "--drop --type echo-request");
+    let process = listen(
+        &wire.right,
+        "--drop --type echo-request --snaplen 99 --batch 8000 --flush-us 7",
+    );
     let imp2 = Process::start(wire.right.command("icmptap imp2"));
     let words = |command: &str| -> Vec<Vec<String>> {
         let lines = wire.right.run(command);
@@ -399,8 +406,12 @@ fn who_listens_and_what_became_of_it_is_told() {
     };
     let own = of("generic");
     assert_eq!(own["command"], "icmptap");
+    assert_eq!(own["pid"], process.id());
     assert_eq!(own["netns"], wire.right.inode());
     assert_eq!(own["verdict"], "drop");
+    assert_eq!(own["snaplen"], 99);
+    assert_eq!(own["batch"], 7872);
+    assert_eq!(own["flush_us"], 7);
     assert_eq!(own["icmp_types"], serde_json::json!([8]));
     assert_eq!(own["counters"]["matched"], 1);
     assert_eq!(of("imp2")["hooks"], serde_json::json!(["prerouting"]));
@@ -408,6 +419,12 @@ fn who_listens_and_what_became_of_it_is_told() {
     assert_eq!(far, "", "there is none in there");
     let all = wire.left.run("icmptap subscriptions -o json --all-netns");
     assert_eq!(all.lines().count(), 2, "{all}");
+    // From where no other process is to be seen, theirs have no number and no name.
+    let hidden = "unshare --pid --fork icmptap subscriptions -o json";
+    for line in wire.right.run(hidden).lines() {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!((line.get("pid"), &line["command"]), (None, &"".into()));
+    }
 
     let stats = words("icmptap stats");
     let inode = wire.right.inode().to_string();

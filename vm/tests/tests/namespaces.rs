@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use icmptap::{Subscription, TypeSet};
+use icmptap::{Subscription, TypeSet, Verdict};
 use icmptap_vm_tests::listen::Listener;
 use icmptap_vm_tests::net::{Namespace, Wire};
 use icmptap_vm_tests::process::output;
@@ -55,6 +55,23 @@ fn ten_namespaces_two_of_them_new_and_one_gone() {
     let own = Listener::with(&here, Subscription::builder());
     ping_itself(&others[0]);
     assert_eq!(own.stop().events.len(), 0);
+}
+
+#[test]
+fn a_verdict_holds_wherever_its_subscription_listens() {
+    let (here, there) = (Namespace::new(), Wire::new());
+    let builder = Subscription::builder()
+        .icmp_types(echo_requests())
+        .all_netns(true)
+        .verdict(Verdict::Drop);
+    let listener = Listener::with(&here, builder);
+    let ping = || {
+        let result = output(&mut there.left.command("ping -c 1 -W 1 10.0.0.2"));
+        result.status.success()
+    };
+    assert!(!ping(), "it is dropped");
+    assert_eq!(inodes(listener), [there.right.inode()]);
+    assert!(ping(), "it is dropped no more");
 }
 
 /// In a user namespace of its own, with all capabilities there.

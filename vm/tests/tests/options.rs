@@ -1,6 +1,7 @@
 //! Each option of a subscription does what it says, and what the kernel tells
 //! about subscriptions is so.
 
+use std::fs;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::mpsc::channel;
@@ -11,13 +12,14 @@ use futures_core::Stream;
 use icmptap::event::Event;
 use icmptap::reply::Counters;
 use icmptap::{
-    Client, Error, Families, Family, Hook, Hooks, IfIndex, Instruction, Item, Operation, OwnedItem,
-    Pid, Protocol, RateLimit, Sampling, Snaplen, Stopper, Subscription, TypeSet, Verdict,
+    Client, Error, Families, Family, FlushInterval, Hook, Hooks, IfIndex, Instruction, Item,
+    Operation, OwnedItem, Pid, Protocol, RateLimit, Sampling, Snaplen, Stopper, Subscription,
+    TypeSet, Verdict,
 };
 use icmptap_vm_tests::listen::{Listener, subscribe};
 use icmptap_vm_tests::net::{Namespace, Wire};
 use icmptap_vm_tests::packet::{Ipv4, Sender, echo, flood};
-use icmptap_vm_tests::process::{output, stay_on_one_cpu};
+use icmptap_vm_tests::process::{output, stay_on_one_cpu, wait_until};
 
 fn types(types: &[u8]) -> TypeSet {
     types.iter().copied().collect()
@@ -57,7 +59,9 @@ fn types_are_those_asked_for() {
     wire.right.run("ping -c 1 10.0.0.1");
 
     assert_eq!(echoes(&requests.stop().events), [(8, 1)]);
-    assert_eq!(echoes(&replies.stop().events), [(0, 1)]);
+    let replies = replies.stop().events;
+    assert_eq!(echoes(&replies), [(0, 1)]);
+    assert_eq!(replies.len(), 1, "what has no type is not of type 0");
     assert_eq!(all.stop().events.len(), 3);
     assert_eq!(none.stop().summary.counters.matched, 0);
 }
@@ -161,23 +165,65 @@ fn a_program_takes_or_leaves_a_packet_and_does_not_cut_it() {
     assert_eq!(heard.events[0].as_ref().packet().len(), 84);
     assert_eq!(none.stop().summary.counters.matched, 0);
 
-    let jump = Instruction {
-        code: 5,
-        jt: 0,
-        jf: 0,
-        k: 9,
-    };
-    for bad in [vec![], vec![jump, ret(1)], vec![jump]] {
-        let result = wire.right.enter(|| program(bad.clone()).subscribe());
-        match result.map(drop) {
-            Err(Error::Refused {
-                operation: Operation::Subscribe,
-                option: Some("filter"),
-                ..
-            }) => {}
-            other => panic!("{bad:?}: {other:?}"),
-        }
+    let insn = |code, jt, k| Instruction { code, jt, jf: 0, k };
+    for (first, words) in [
+        (None, "no array of instructions"),
+        (Some(insn(0x05, 0, 1)), "a jump leads out"),
+        (Some(insn(0x15, 1, 0)), "a jump leads out"),
+        (Some(insn(0x34, 0, 0)), "divides by zero"),
+        (Some(insn(0x94, 0, 0)), "divides by zero"),
+        (Some(insn(0x64, 0, 32)), "more than 31 bits"),
+        (Some(insn(0x60, 0, 16)), "a memory word that there is not"),
+        (Some(insn(0x60, 0, 15)), "before it is written"),
+        (Some(insn(0xff, 0, 0)), "classic BPF does not know"),
+    ] {
+        let bad: Vec<_> = first
+            .into_iter()
+            .flat_map(|first| [first, ret(1)])
+            .collect();
+        let message = refused_filter(&wire.right, bad);
+        assert!(message.contains(words), "{first:?}: {message}");
     }
+    // ld #1, and no more.
+    let message = refused_filter(&wire.right, vec![insn(0x00, 0, 1)]);
+    assert!(message.contains("does not end with a return"), "{message}");
+}
+
+/// What the kernel says about a program that it has to refuse.
+fn refused_filter(namespace: &Namespace, program: Vec<Instruction>) -> String {
+    let builder = Subscription::builder().filter_program(program);
+    let builder = builder.expect("short enough");
+    match namespace.enter(|| builder.subscribe()).map(drop) {
+        Err(Error::Refused {
+            operation: Operation::Subscribe,
+            message: Some(message),
+            option: Some("filter"),
+            ..
+        }) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_program_ends_with_its_subscription() {
+    const COUNT: usize = 20;
+    let namespace = Namespace::new();
+    // Each lies in pages of its own.
+    let programs = || {
+        let areas = fs::read_to_string("/proc/vmallocinfo").expect("vmallocinfo");
+        areas.matches("bpf_prog_alloc").count()
+    };
+    let builder = Subscription::builder().filter_program(vec![ret(1)]);
+    let builder = builder.expect("short enough");
+    let before = programs();
+    let subscriptions: Vec<_> = (0..COUNT)
+        .map(|_| subscribe(&namespace, &builder))
+        .collect();
+    assert!(programs() >= before + COUNT);
+    drop(subscriptions);
+    wait_until("their programs are gone", || {
+        programs() < before + COUNT / 2
+    });
 }
 
 #[test]
@@ -201,25 +247,47 @@ fn sampling_takes_the_first_and_then_each_nth() {
 
 #[test]
 fn what_is_beyond_the_rate_is_counted_as_lost() {
-    const COUNT: u64 = 2_000;
+    const COUNT: u64 = 5_000;
     let wire = Wire::new();
-    let limit = RateLimit { per_second: 100 };
-    let builder = Subscription::builder().icmp_types(types(&[8]));
-    let start = Instant::now();
-    let listener = Listener::with(&wire.right, builder.rate_limit(limit));
-    flood(&wire.left, Wire::RIGHT, COUNT as u32);
-    let heard = listener.stop();
-    let most = 100 * (start.elapsed().as_secs() + 2);
+    // One CPU, one stream, one count.
+    stay_on_one_cpu();
+    // Streams take one token at a time at a low rate, and several at a higher one.
+    for rate in [100, 500] {
+        let limit = RateLimit {
+            per_second: rate as u32,
+        };
+        // Batches would stay open for longer than it takes to lose some.
+        let builder = Subscription::builder()
+            .icmp_types(types(&[8]))
+            .flush_interval(FlushInterval { us: 50_000 });
+        let listener = Listener::with(&wire.right, builder.rate_limit(limit));
+        let start = Instant::now();
+        flood(&wire.left, Wire::RIGHT, COUNT as u32);
+        // A second's worth is there at first.
+        let most = (rate as f64 * (1.0 + start.elapsed().as_secs_f64())).ceil() as u64;
+        let heard = listener.stop();
 
-    let counters = heard.summary.counters;
-    assert_eq!(counters.matched, COUNT);
-    assert_eq!(
-        counters.matched,
-        counters.delivered + counters.lost_ratelimit
-    );
-    assert!((100..=most).contains(&counters.delivered), "{counters:?}");
-    assert!(counters.delivered < COUNT, "{counters:?}");
-    assert_eq!(heard.events.len() as u64, counters.delivered);
+        let counters = heard.summary.counters;
+        assert_eq!(counters.matched, COUNT);
+        assert_eq!(
+            counters.matched,
+            counters.delivered + counters.lost_ratelimit
+        );
+        // The stream may have kept some of what it took.
+        let least = rate * 9 / 10;
+        assert!(
+            (least..=most).contains(&counters.delivered),
+            "{least} to {most}: {counters:?}"
+        );
+        assert!(counters.delivered < COUNT, "{counters:?}");
+        assert_eq!(heard.events.len() as u64, counters.delivered);
+        let numbers = heard.events.iter().map(|event| event.as_ref().seq());
+        let pings = echoes(&heard.events);
+        assert!(
+            numbers.eq(pings.iter().map(|(_, seq)| u64::from(*seq))),
+            "an event has another one's number"
+        );
+    }
 }
 
 #[test]
@@ -363,6 +431,39 @@ fn a_long_list_comes_in_parts_and_whole() {
     assert_eq!(ports.len(), subscriptions.len());
 }
 
+/// Who ends while a list is read moves those behind it forward in the list.
+#[test]
+fn a_list_that_changes_is_read_until_it_is_whole() {
+    const COUNT: usize = 100;
+    let namespace = Namespace::new();
+    let some = |snaplen| -> Vec<_> {
+        let builder = Subscription::builder().receive_buffer(4096);
+        let builder = builder.snaplen(Snaplen(snaplen));
+        (0..COUNT)
+            .map(|_| subscribe(&namespace, &builder))
+            .collect()
+    };
+    let (going, _staying) = (some(1), some(2));
+    let going = thread::spawn(|| going.into_iter().for_each(drop));
+    while !going.is_finished() {
+        let list = namespace.enter(|| Client::open().expect("open").subscriptions(false));
+        let list = match list {
+            Ok(list) => list,
+            Err(Error::Changing { .. }) => continue,
+            Err(other) => panic!("{other}"),
+        };
+        let mut ports: Vec<u32> = list
+            .iter()
+            .filter(|subscription| subscription.parameters.snaplen == Snaplen(2))
+            .map(|subscription| subscription.port.0)
+            .collect();
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!(ports.len(), COUNT);
+    }
+    going.join().expect("they end");
+}
+
 #[test]
 fn statistics_are_the_sums_of_living_and_ended() {
     let wire = Wire::new();
@@ -386,6 +487,8 @@ fn statistics_are_the_sums_of_living_and_ended() {
         Listener::start(&wire.right),
         Listener::with(&wire.right, limited),
     );
+    // Of another namespace, whose own packets these are not.
+    let elsewhere = Listener::with(&wire.left, Subscription::builder().all_netns(true));
     flood(&wire.left, Wire::RIGHT, 500);
     assert_eq!(stats().0.subscriptions, 2);
     let ended = one.stop().summary.counters;
@@ -399,6 +502,7 @@ fn statistics_are_the_sums_of_living_and_ended() {
     assert_eq!(after.counters.matched, ended.matched + other.matched);
     assert_eq!(after.counters.delivered, ended.delivered + other.delivered);
     assert_eq!(after.counters.lost_ratelimit, other.lost_ratelimit);
+    assert!(elsewhere.stop().summary.counters.matched >= 500);
     assert_eq!(after.counters.queued, 0);
     assert_eq!(
         after.counters.matched,
@@ -407,6 +511,8 @@ fn statistics_are_the_sums_of_living_and_ended() {
     let sum = |of: fn(&Counters) -> u64| cpus.iter().map(|cpu| of(&cpu.counters)).sum::<u64>();
     assert_eq!(sum(|counters| counters.matched), after.counters.matched);
     assert_eq!(sum(|counters| counters.delivered), after.counters.delivered);
+    let numbers: Vec<u32> = cpus.iter().map(|cpu| cpu.cpu.0).collect();
+    assert_eq!(numbers, (0..cpus.len() as u32).collect::<Vec<_>>());
 }
 
 #[test]
