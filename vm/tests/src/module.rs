@@ -63,3 +63,25 @@ pub fn parameter(name: &str) -> String {
     let text = fs::read_to_string(format!("{SYSFS}/parameters/{name}")).expect("a parameter");
     text.trim().to_owned()
 }
+
+/// A parameter that is another for a while.
+pub struct Changed {
+    name: &'static str,
+    before: String,
+}
+
+impl Changed {
+    /// Sets it until this is dropped.
+    pub fn parameter(name: &'static str, value: &str) -> Self {
+        let before = parameter(name);
+        set_parameter(name, value).unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self { name, before }
+    }
+}
+
+impl Drop for Changed {
+    fn drop(&mut self) {
+        // No panic within a panic.
+        let _ = set_parameter(self.name, &self.before);
+    }
+}

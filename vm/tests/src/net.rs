@@ -97,6 +97,16 @@ impl Namespace {
         succeed_with(&mut command, lines);
     }
 
+    /// What `ip -json link show` says of an interface in here, by its key.
+    pub fn link(&self, interface: &str, key: &str) -> String {
+        let links = self.run(&format!("ip -json link show {interface}"));
+        let links: serde_json::Value = serde_json::from_str(&links).expect("JSON");
+        match &links[0][key] {
+            serde_json::Value::String(text) => text.clone(),
+            value => value.to_string(),
+        }
+    }
+
     /// The inode number by which the kernel names it.
     pub fn inode(&self) -> u64 {
         self.file().metadata().expect("stat").ino()
@@ -133,7 +143,8 @@ impl Wire {
     /// The IPv6 address of the right end, for those who give it one.
     pub const RIGHT6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2);
 
-    /// A new one, with both ends up.
+    /// A new one, with both ends up. They know each other's link address: a
+    /// flood that waits for it would lose what the kernel cannot hold.
     #[expect(clippy::new_without_default, reason = "it makes things in the kernel")]
     pub fn new() -> Self {
         let wire = Self {
@@ -163,6 +174,15 @@ impl Wire {
             (&self.left, "eth0", Self::LEFT),
             (&self.right, "eth0", Self::RIGHT),
         );
+        for (from, to, address) in [
+            (&self.left, &self.right, Self::RIGHT),
+            (&self.right, &self.left, Self::LEFT),
+        ] {
+            let link = to.link("eth0", "address");
+            from.ip(&format!(
+                "neigh add {address} lladdr {link} nud permanent dev eth0"
+            ));
+        }
         self
     }
 }

@@ -8,7 +8,6 @@ use etherparse::{IpFragOffset, IpNumber, Ipv4Header, Ipv4Options};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::net::{Namespace, Wire, settle};
-use crate::process::run;
 use crate::sys::link_address;
 
 const ETH_P_IP: u16 = 0x0800;
@@ -192,9 +191,9 @@ impl Sender {
 
     /// From one `eth0` to the other, whose wire it is.
     pub fn between(from: &Namespace, to: &Namespace) -> Self {
-        let (index, source) = from.enter(|| (attribute("ifindex"), mac()));
-        let mut addresses = to.enter(mac);
-        addresses.extend(source);
+        let index = from.link("eth0", "ifindex");
+        let mut addresses = mac(to);
+        addresses.extend(mac(from));
 
         let socket = from.enter(|| {
             let protocol = socket2::Protocol::from(i32::from(ETH_P_IP.to_be()));
@@ -254,19 +253,10 @@ pub fn flood(namespace: &Namespace, to: Ipv4Addr, count: u32) {
     settle();
 }
 
-/// Of `eth0` in the thread's network namespace.
-fn attribute(name: &str) -> String {
-    // Sysfs shows the network namespace in which it was mounted: ask netlink.
-    let link = run("ip -json link show eth0");
-    let link: serde_json::Value = serde_json::from_str(&link).expect("JSON");
-    match &link[0][name] {
-        serde_json::Value::String(text) => text.clone(),
-        value => value.to_string(),
-    }
-}
-
-fn mac() -> Vec<u8> {
-    attribute("address")
+/// Of `eth0` in there.
+fn mac(namespace: &Namespace) -> Vec<u8> {
+    namespace
+        .link("eth0", "address")
         .split(':')
         .map(|byte| u8::from_str_radix(byte, 16).expect("hexadecimal"))
         .collect()

@@ -126,16 +126,19 @@ fn a_router_sees_what_it_forwards() {
     assert_eq!(seen["ipv4"], expected);
     assert_eq!(seen["ipv6"], expected);
 
-    let index = |name: &str| {
-        let link = routed.router.run(&format!("ip -json link show {name}"));
-        let link: serde_json::Value = serde_json::from_str(&link).expect("JSON");
-        link[0]["ifindex"].as_u64().expect("an index") as u32
+    let index = |name| {
+        routed
+            .router
+            .link(name, "ifindex")
+            .parse()
+            .expect("a number")
     };
+    let (left, right): (u32, u32) = (index("eth0"), index("eth1"));
     for event in &heard.events {
         let event = event.as_ref();
         if event.hook() == Hook::Forward && is_request(&event) {
-            assert_eq!(event.iif().expect("in").0, index("eth0"));
-            assert_eq!(event.oif().expect("out").0, index("eth1"));
+            assert_eq!(event.iif().expect("in").0, left);
+            assert_eq!(event.oif().expect("out").0, right);
         }
     }
 }

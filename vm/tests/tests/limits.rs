@@ -1,30 +1,9 @@
 //! How much one may have.
 
 use icmptap::{Error, Subscription};
-use icmptap_vm_tests::module;
+use icmptap_vm_tests::module::{self, Changed};
 use icmptap_vm_tests::net::Namespace;
 use icmptap_vm_tests::process::{command, output};
-
-/// Sets a limit, and puts it back.
-struct Limit {
-    name: &'static str,
-    before: String,
-}
-
-impl Limit {
-    fn set(name: &'static str, value: u32) -> Self {
-        let before = module::parameter(name);
-        module::set_parameter(name, &value.to_string()).expect("a parameter");
-        Self { name, before }
-    }
-}
-
-impl Drop for Limit {
-    fn drop(&mut self) {
-        // The module may be gone with a test that failed.
-        let _ = module::set_parameter(self.name, &self.before);
-    }
-}
 
 fn subscribe(namespace: &Namespace) -> Result<Subscription, Error> {
     namespace.enter(|| Subscription::builder().subscribe())
@@ -37,7 +16,7 @@ fn refused(namespace: &Namespace) -> String {
 #[test]
 fn a_namespace_has_so_many_subscriptions() {
     let (one, other) = (Namespace::new(), Namespace::new());
-    let _limit = Limit::set("max_per_netns", 3);
+    let _limit = Changed::parameter("max_per_netns", "3");
     let mut held: Vec<_> = (0..3).map(|_| subscribe(&one).expect("room")).collect();
     let error = refused(&one);
     assert!(error.contains("max_per_netns"), "{error}");
@@ -57,7 +36,7 @@ fn a_namespace_has_so_many_subscriptions() {
 #[test]
 fn a_user_has_so_many_subscriptions_wherever() {
     let namespaces: Vec<_> = (0..3).map(|_| Namespace::new()).collect();
-    let _limit = Limit::set("max_per_user", 2);
+    let _limit = Changed::parameter("max_per_user", "2");
     let _held = [&namespaces[0], &namespaces[1]].map(|one| subscribe(one).expect("room"));
     let error = refused(&namespaces[2]);
     assert!(error.contains("max_per_user"), "{error}");

@@ -7,7 +7,7 @@ use icmptap::event::Event;
 use icmptap::icmp::{Body, Echo};
 use icmptap_vm_tests::listen::Listener;
 use icmptap_vm_tests::net::Wire;
-use icmptap_vm_tests::process::{Process, run};
+use icmptap_vm_tests::process::Process;
 use rustix::process::Signal;
 
 const COUNT: u16 = 5;
@@ -69,12 +69,10 @@ fn requests_and_replies_each_arrive_once() {
 
     for (heard, namespace) in [(&left, &wire.left), (&right, &wire.right)] {
         assert_eq!(heard.lost, 0);
-        let index = namespace.enter(|| run("ip -json link show eth0"));
-        let index =
-            serde_json::from_str::<serde_json::Value>(&index).expect("JSON")[0]["ifindex"].as_u64();
+        let index: u64 = namespace.link("eth0", "ifindex").parse().expect("a number");
         for event in &heard.events {
             let event = event.as_ref();
-            assert_eq!(event.iif().map(|index| u64::from(index.0)), index);
+            assert_eq!(event.iif().map(|index| u64::from(index.0)), Some(index));
             assert_eq!(u64::from(event.netns().0), namespace.inode());
             assert!(
                 (before..=after).contains(&event.time()),
