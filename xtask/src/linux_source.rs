@@ -16,9 +16,21 @@ use crate::{ui, workspace};
 
 pub(crate) const YNL: &str = "tools/net/ynl";
 pub(crate) const NETLINK_SCHEMAS: &str = "Documentation/netlink";
+pub(crate) const CHECKPATCH: &str = "scripts/checkpatch.pl";
+/// What checkpatch reads, beside itself.
+const SPELLING: &str = "scripts/spelling.txt";
+const CONST_STRUCTS: &str = "scripts/const_structs.checkpatch";
+pub(crate) const COCCINELLE: &str = "scripts/coccinelle";
 
 /// Files and directories that are unpacked.
-const PARTS: &[&str] = &[YNL, NETLINK_SCHEMAS];
+const PARTS: &[&str] = &[
+    YNL,
+    NETLINK_SCHEMAS,
+    CHECKPATCH,
+    SPELLING,
+    CONST_STRUCTS,
+    COCCINELLE,
+];
 
 /// Of a suite that changes no more, so that the pin lasts.
 const SUITE: &str = "bookworm-backports";

@@ -12,9 +12,11 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::setup::{Tool, need, need_components};
 use crate::vm::machine::Options;
 use crate::vm_test::Choice;
-use crate::{build_module, gen_api, gen_bindings, kernel, oracle, ui, vm_test, workspace, ynl};
+use crate::{
+    build_module, gen_api, gen_bindings, kernel, oracle, static_check, ui, vm_test, workspace, ynl,
+};
 
-/// Run everything: formatting, lints, unit tests, bindings, module, guest, oracle
+/// Run everything: formatting, lints, unit tests, bindings, module, static checks, guest, oracle
 ///
 /// Exit status: 0 when all passed, 1 when anything did not.
 #[derive(clap::Args)]
@@ -36,9 +38,10 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         Tool::Libpcap,
         Tool::Tshark,
     ])?;
+    need(&static_check::TOOLS)?;
     need_components(&["rustfmt", "clippy"])?;
 
-    let steps: [Step<'_>; 11] = [
+    let steps: [Step<'_>; 12] = [
         ("formatting", Box::new(|| cargo("fmt --all --check", &[]))),
         (
             "clippy",
@@ -67,6 +70,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
             Box::new(|| suite("test --locked --workspace --exclude icmptap-vm-tests")),
         ),
         ("module", Box::new(|| module(args, locked))),
+        ("static checks", Box::new(|| static_checks(locked))),
         ("guest", Box::new(|| guest(args, locked))),
         ("oracle", Box::new(|| agreement(args, locked))),
         (
@@ -155,6 +159,12 @@ fn module(args: &Args, locked: bool) -> Result<Tally> {
         tally.passed += 1;
     }
     Ok(tally)
+}
+
+/// The kernel's checkers have nothing to say of the module's source.
+fn static_checks(locked: bool) -> Result<Tally> {
+    static_check::check(locked)?;
+    Ok(ONE)
 }
 
 /// The tests of vm/tests in guests. A guest that was not well is a failure, even
