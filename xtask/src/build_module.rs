@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{ExitCode, Output};
 
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
@@ -63,6 +63,29 @@ pub(crate) fn for_kernel(kernel: &Kernel, deny_warnings: bool) -> Result<PathBuf
     build(&source(), &valid_kdir(&kernel.kdir)?, &out, deny_warnings)
 }
 
+/// The module's sources, by their path in `kernel/`.
+pub(crate) fn sources() -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+    read_tree(&source())
+}
+
+/// Runs kbuild on these sources, in `out`, even if it was done before: for one whose
+/// `variables` make it do more than build. What it wrote to its standard output.
+pub(crate) fn kbuild_with(
+    sources: &BTreeMap<PathBuf, Vec<u8>>,
+    kernel: &Kernel,
+    out: &Path,
+    variables: &[String],
+    phase: ui::Phase,
+) -> Result<String> {
+    let kdir = valid_kdir(&kernel.kdir)?;
+    setup::need(&needed_tools(&kdir))?;
+    let _lock = lock(out)?;
+    copy_tree(sources, out)?;
+    let variables = [&self::variables(&kdir), variables].concat();
+    let output = kbuild(&kdir, out, &variables, phase)?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// The module without what only a debugger reads, which is most of it: an emulated
 /// CPU has to copy every byte, twice. Beside the module; made when that is newer.
 pub(crate) fn stripped(module: &Path) -> Result<PathBuf> {
@@ -88,12 +111,7 @@ fn source() -> PathBuf {
 /// Builds the module that lies in `source`, in `out`, unless it is built already.
 fn build(source: &Path, kdir: &Path, out: &Path, deny_warnings: bool) -> Result<PathBuf> {
     setup::need(&needed_tools(kdir))?;
-    ensure_usable(out)?;
-    fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
-    let lock = File::create(out.join(".lock"))?;
-    lock.lock()
-        .with_context(|| format!("cannot lock {}", out.display()))?;
-
+    let _lock = lock(out)?;
     let sources = read_tree(source)?;
     let variables = variables(kdir);
     let key = key(&sources, kdir, &variables)?;
@@ -123,9 +141,24 @@ fn build(source: &Path, kdir: &Path, out: &Path, deny_warnings: bool) -> Result<
     Ok(module)
 }
 
+/// The directory to build in, made if need be, and ours until this is dropped.
+fn lock(out: &Path) -> Result<File> {
+    ensure_usable(out)?;
+    fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+    let lock = File::create(out.join(".lock"))?;
+    lock.lock()
+        .with_context(|| format!("cannot lock {}", out.display()))?;
+    Ok(lock)
+}
+
 /// Runs kbuild; what it says that is a warning.
 fn make(kdir: &Path, out: &Path, variables: &[String]) -> Result<String> {
     let phase = ui::phase("build", format!("icmptap.ko against {}", kdir.display()));
+    let output = kbuild(kdir, out, variables, phase)?;
+    Ok(warnings(&String::from_utf8_lossy(&output.stderr)))
+}
+
+fn kbuild(kdir: &Path, out: &Path, variables: &[String], phase: ui::Phase) -> Result<Output> {
     let jobs = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .to_string();
@@ -139,17 +172,16 @@ fn make(kdir: &Path, out: &Path, variables: &[String]) -> Result<String> {
     .ignore_status()
     .output()
     .context("cannot run make")?;
-    let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         drop(phase);
-        eprint!("{said}");
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
         bail!(
             "the module does not build against {}: see above",
             kdir.display()
         );
     }
     phase.done();
-    Ok(warnings(&said))
+    Ok(output)
 }
 
 /// All that make said, if there is a warning in it that is about our sources.

@@ -8,7 +8,7 @@ use crate::archive::Archive;
 use crate::archive::lock::Lock;
 use crate::guest_packages::{self, GuestPackages};
 use crate::kernel::{self, Kernels};
-use crate::{ui, ynl};
+use crate::{linux_source, ui};
 
 /// List, fetch and update the kernels we run on
 #[derive(clap::Args)]
@@ -23,7 +23,7 @@ enum Command {
     List,
     /// Fetch these kernels; without a name, all, and the guest's tools
     Fetch { names: Vec<String> },
-    /// Pin the newest packages of these kernels; without a name, of all, of the guest's tools and of `ynl`'s
+    /// Pin the newest packages of these kernels; without a name, of all, of the guest's tools and of the kernel's source
     Update { names: Vec<String> },
 }
 
@@ -102,7 +102,7 @@ fn update(kernels: &Kernels, archive: &Archive, names: &[String]) -> Result<()> 
     }
     if names.is_empty() {
         GuestPackages::of_this_workspace()?.update(archive)?;
-        ynl::update(archive)?;
+        linux_source::update(archive)?;
     }
     Ok(())
 }

@@ -14,8 +14,10 @@ mod generated;
 mod guest_packages;
 mod kernel;
 mod kernels;
+mod linux_source;
 mod oracle;
 mod setup;
+mod static_check;
 mod tally;
 mod terminal;
 mod test;
@@ -48,6 +50,7 @@ enum Command {
     GenApi(gen_api::Args),
     Ynl(ynl::Args),
     BuildModule(build_module::Args),
+    Static(static_check::Args),
     Kernels(kernels::Args),
     VmRun(vm_run::Args),
     VmTest(vm_test::Args),
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::GenApi(args) => gen_api::run(&args),
         Command::Ynl(args) => ynl::run(&args, cli.locked),
         Command::BuildModule(args) => build_module::run(&args, cli.locked),
+        Command::Static(args) => static_check::run(&args, cli.locked),
         Command::Kernels(args) => kernels::run(&args, cli.locked),
         Command::VmRun(args) => vm_run::run(&args, cli.locked),
         Command::VmTest(args) => vm_test::run(&args, cli.locked),

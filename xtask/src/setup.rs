@@ -44,6 +44,11 @@ pub(crate) enum Tool {
     /// For the kernel's netlink tools, which are Python; so is the next.
     PyYaml,
     JsonSchema,
+    /// What the module's source is checked with.
+    Sparse,
+    Coccinelle,
+    /// With its modules, for checkpatch.
+    Perl,
 }
 
 /// Makes sure that these are here, or says how to get them.
@@ -122,6 +127,9 @@ impl Tool {
         Tool::Libpcap,
         Tool::PyYaml,
         Tool::JsonSchema,
+        Tool::Sparse,
+        Tool::Coccinelle,
+        Tool::Perl,
     ];
 
     fn is_here(self) -> bool {
@@ -134,6 +142,7 @@ impl Tool {
             Tool::Libclang => clang_sys::load().is_ok(),
             // Both have to be there for the same Python.
             Tool::PyYaml | Tool::JsonSchema => python().is_some(),
+            Tool::Perl => has_perl_modules(),
             program => find_program(program.name()).is_some(),
         }
     }
@@ -153,6 +162,9 @@ impl Tool {
             Tool::Libpcap => "libpcap",
             Tool::PyYaml => "Python's yaml",
             Tool::JsonSchema => "Python's jsonschema",
+            Tool::Sparse => "sparse",
+            Tool::Coccinelle => "spatch",
+            Tool::Perl => "perl with its modules",
         }
     }
 
@@ -179,6 +191,10 @@ impl Tool {
                 "python3-jsonschema",
                 "python-jsonschema",
             ),
+            Tool::Sparse => ("sparse", "sparse", "sparse"),
+            // Arch has it only among what its users maintain.
+            Tool::Coccinelle => ("coccinelle", "coccinelle", "coccinelle"),
+            Tool::Perl => ("perl", "perl", "perl"),
         };
         match family {
             Family::Debian => debian,
@@ -385,6 +401,18 @@ fn find_in(path: &OsStr, name: &str) -> Option<PathBuf> {
             fs::metadata(file)
                 .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
         })
+}
+
+/// A minimal Debian has a perl without most of its modules.
+fn has_perl_modules() -> bool {
+    Shell::new().is_ok_and(|sh| {
+        cmd!(sh, "perl -MEncode -MTerm::ANSIColor -e 1")
+            .quiet()
+            .ignore_stdout()
+            .ignore_stderr()
+            .run()
+            .is_ok()
+    })
 }
 
 const LIBRARY_DIRECTORIES: [&str; 4] = [

@@ -13,9 +13,11 @@ use crate::setup::{Tool, need, need_components};
 use crate::tally::{self, Tally};
 use crate::vm::machine::Options;
 use crate::vm_test::Choice;
-use crate::{build_module, gen_api, gen_bindings, kernel, oracle, ui, vm_test, workspace, ynl};
+use crate::{
+    build_module, gen_api, gen_bindings, kernel, oracle, static_check, ui, vm_test, workspace, ynl,
+};
 
-/// Run everything: formatting, lints, unit tests, bindings, module, guest, oracle
+/// Run everything: formatting, lints, unit tests, bindings, module, static checks, guest, oracle
 ///
 /// Exit status: 0 when all passed, 1 when anything did not.
 #[derive(clap::Args)]
@@ -41,11 +43,12 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         Tool::Libpcap,
         Tool::Tshark,
     ])?;
+    need(&static_check::TOOLS)?;
     need_components(&["rustfmt", "clippy"])?;
     let kernels = kernel::chosen(&args.kernel, args.all_kernels)?;
     let options = &args.options;
 
-    let steps: [Step<'_>; 11] = [
+    let steps: [Step<'_>; 12] = [
         ("formatting", Box::new(|| cargo("fmt --all --check", &[]))),
         (
             "clippy",
@@ -74,6 +77,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
             Box::new(|| suite("test --locked --workspace --exclude icmptap-vm-tests")),
         ),
         ("module", Box::new(|| module(&kernels, locked))),
+        ("static checks", Box::new(|| static_checks(locked))),
         ("guest", Box::new(|| guest(&kernels, options, locked))),
         ("oracle", Box::new(|| agreement(&kernels, options, locked))),
         (
@@ -123,6 +127,12 @@ fn public_api() -> Result<Tally> {
 /// The kernel's own tools take the specification, and make our header of it.
 fn netlink_spec(locked: bool) -> Result<Tally> {
     ynl::check(locked)?;
+    Ok(Tally::PASSED)
+}
+
+/// The kernel's checkers have nothing to say of the module's source.
+fn static_checks(locked: bool) -> Result<Tally> {
+    static_check::check(locked)?;
     Ok(Tally::PASSED)
 }
 

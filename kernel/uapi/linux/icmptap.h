@@ -24,7 +24,7 @@ enum icmptap_cmd {
 	ICMPTAP_CMD_GET_INFO,		/* reply: enum icmptap_info_attr */
 	ICMPTAP_CMD_SUBSCRIBE,		/* both ways: enum icmptap_sub_attr */
 	ICMPTAP_CMD_UNSUBSCRIBE,	/* reply: enum icmptap_sub_attr */
-	ICMPTAP_CMD_FLUSH,		/* answered by an acknowledgement */
+	ICMPTAP_CMD_FLUSH,		/* no reply, unless NLM_F_ACK asks */
 	ICMPTAP_CMD_EVENTS,		/* kernel to subscriber: a batch */
 	ICMPTAP_CMD_GET_SUBSCRIPTION,	/* dump: enum icmptap_sub_attr */
 	ICMPTAP_CMD_GET_STATS,		/* do, dump: enum icmptap_stats_attr */
