@@ -242,6 +242,9 @@ pub fn flood(namespace: &Namespace, to: Ipv4Addr, count: u32) {
         fs::write(format!("/proc/sys/net/core/{name}"), value.to_string()).expect("sysctl");
     }
     let socket = namespace.enter(|| {
+        // So are those that wait for the answer to ARP, beyond some 270.
+        let queue = "/proc/sys/net/ipv4/neigh/eth0/unres_qlen_bytes";
+        fs::write(queue, SEND_BUFFER.to_string()).expect("sysctl");
         Socket::new(Domain::IPV4, Type::RAW, Some(socket2::Protocol::ICMPV4)).expect("socket")
     });
     socket.set_send_buffer_size(SEND_BUFFER).expect("SO_SNDBUF");
