@@ -51,13 +51,9 @@ pub(crate) fn ensure(name: Option<&str>, locked: bool) -> Result<Kernel> {
     kernels.ensure(&Archive::of_this_machine()?, name, locked)
 }
 
-/// What [`ensure`] wants, for each of these names, or for the default kernel if
-/// there are none.
-pub(crate) fn named(names: &[String]) -> Vec<Option<&str>> {
-    match names {
-        [] => vec![None],
-        names => names.iter().map(|name| Some(name.as_str())).collect(),
-    }
+/// The kernels that a command is for: all, or these, or the default one.
+pub(crate) fn chosen(names: &[String], all: bool) -> Result<Vec<String>> {
+    Kernels::of_this_workspace()?.config.chosen(names, all)
 }
 
 /// The files that name and pin the kernels.
@@ -139,6 +135,20 @@ impl Config {
         self.kernels.get(name).with_context(|| {
             let names: Vec<_> = self.kernels.keys().map(String::as_str).collect();
             format!("no kernel is named {name:?}: there is {}", names.join(", "))
+        })
+    }
+
+    /// All, or these, or the default one. Every name is checked before any work.
+    pub(crate) fn chosen(&self, names: &[String], all: bool) -> Result<Vec<String>> {
+        if all {
+            return Ok(self.kernels.keys().cloned().collect());
+        }
+        for name in names {
+            self.get(name)?;
+        }
+        Ok(match names {
+            [] => vec![self.default.clone()],
+            names => names.to_vec(),
         })
     }
 }
@@ -546,6 +556,28 @@ image = \"linux-image-6.1.0-*-cloud-amd64\"
             world.kernels().pins("tiny").unwrap().packages[0].version,
             "6.1.9-1"
         );
+    }
+
+    #[test]
+    fn all_kernels_these_or_the_default_one() {
+        let config: Config = toml::from_str(
+            &["tiny", "huge"]
+                .map(|name| format!("[kernel.{name}]\nsuite = \"s\"\nimage = \"i\"\n"))
+                .into_iter()
+                .fold("default = \"tiny\"\n".to_owned(), |text, entry| {
+                    text + &entry
+                }),
+        )
+        .unwrap();
+        let chosen = |names: &[&str], all| {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            config.chosen(&names, all)
+        };
+        assert_eq!(chosen(&[], true).unwrap(), ["huge", "tiny"]);
+        assert_eq!(chosen(&[], false).unwrap(), ["tiny"]);
+        assert_eq!(chosen(&["huge"], false).unwrap(), ["huge"]);
+        let error = chosen(&["huge", "small"], false).unwrap_err().to_string();
+        assert_eq!(error, "no kernel is named \"small\": there is huge, tiny");
     }
 
     #[test]

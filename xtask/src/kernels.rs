@@ -77,8 +77,8 @@ fn list(kernels: &Kernels, archive: &Archive) -> Result<()> {
 }
 
 fn fetch(kernels: &Kernels, archive: &Archive, names: &[String], locked: bool) -> Result<()> {
-    for name in chosen(kernels, names)? {
-        let kernel = kernels.ensure(archive, name, locked)?;
+    for name in kernels.config.chosen(names, names.is_empty())? {
+        let kernel = kernels.ensure(archive, &name, locked)?;
         println!("{name}  {}  {}", kernel.release, kernel.kdir.display());
     }
     if names.is_empty() {
@@ -90,10 +90,10 @@ fn fetch(kernels: &Kernels, archive: &Archive, names: &[String], locked: bool) -
 
 fn update(kernels: &Kernels, archive: &Archive, names: &[String]) -> Result<()> {
     let mut lock = Lock::read(&kernels.lock_file)?;
-    for name in chosen(kernels, names)? {
-        let changed = lock.pin(name, kernels.resolve(archive, name)?);
+    for name in kernels.config.chosen(names, names.is_empty())? {
+        let changed = lock.pin(&name, kernels.resolve(archive, &name)?);
         lock.write(&kernels.lock_file)?;
-        let pins = kernels.pins(name)?;
+        let pins = kernels.pins(&name)?;
         let version = &pins.packages[0].version;
         ui::say(
             if changed { "pin" } else { "keep" },
@@ -105,15 +105,4 @@ fn update(kernels: &Kernels, archive: &Archive, names: &[String]) -> Result<()> 
         ynl::update(archive)?;
     }
     Ok(())
-}
-
-/// The kernels of these names, or all; every name is checked before any work.
-fn chosen<'a>(kernels: &'a Kernels, names: &'a [String]) -> Result<Vec<&'a String>> {
-    if names.is_empty() {
-        return Ok(kernels.config.kernels.keys().collect());
-    }
-    names
-        .iter()
-        .map(|name| kernels.config.get(name).map(|_| name))
-        .collect()
 }

@@ -16,6 +16,7 @@ mod kernel;
 mod kernels;
 mod oracle;
 mod setup;
+mod tally;
 mod terminal;
 mod test;
 mod ui;

@@ -5,11 +5,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::setup::{Tool, need, need_components};
+use crate::tally::{self, Tally};
 use crate::vm::machine::Options;
 use crate::vm_test::Choice;
 use crate::{build_module, gen_api, gen_bindings, kernel, oracle, ui, vm_test, workspace, ynl};
@@ -22,6 +23,10 @@ pub(crate) struct Args {
     /// The kernels to boot, of vm/kernels.toml
     #[arg(long, value_name = "NAME")]
     kernel: Vec<String>,
+
+    /// Boot every kernel of vm/kernels.toml
+    #[arg(long, conflicts_with = "kernel")]
+    all_kernels: bool,
 
     #[command(flatten)]
     options: Options,
@@ -37,6 +42,8 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         Tool::Tshark,
     ])?;
     need_components(&["rustfmt", "clippy"])?;
+    let kernels = kernel::chosen(&args.kernel, args.all_kernels)?;
+    let options = &args.options;
 
     let steps: [Step<'_>; 11] = [
         ("formatting", Box::new(|| cargo("fmt --all --check", &[]))),
@@ -66,9 +73,9 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
             // The guest's tests run in the guest.
             Box::new(|| suite("test --locked --workspace --exclude icmptap-vm-tests")),
         ),
-        ("module", Box::new(|| module(args, locked))),
-        ("guest", Box::new(|| guest(args, locked))),
-        ("oracle", Box::new(|| agreement(args, locked))),
+        ("module", Box::new(|| module(&kernels, locked))),
+        ("guest", Box::new(|| guest(&kernels, options, locked))),
+        ("oracle", Box::new(|| agreement(&kernels, options, locked))),
         (
             "harness",
             Box::new(|| {
@@ -88,94 +95,73 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         });
         let tally = tally.unwrap_or_else(|error| {
             ui::error(&error.context(*name));
-            Tally {
-                passed: 0,
-                failed: 1,
-            }
+            Tally::FAILED
         });
-        total.passed += tally.passed;
-        total.failed += tally.failed;
-        times.push((*name, start.elapsed(), tally));
+        total += tally;
+        times.push(((*name).to_owned(), start.elapsed(), tally));
     }
 
-    print!("{}", table(&times));
+    print!("{}", tally::table(&times));
     println!("{} passed, {} failed", total.passed, total.failed);
     Ok(ExitCode::from(u8::from(total.failed > 0)))
 }
 
-/// How many tests did what.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Tally {
-    passed: usize,
-    failed: usize,
-}
-
-const ONE: Tally = Tally {
-    passed: 1,
-    failed: 0,
-};
-
 type Step<'a> = (&'static str, Box<dyn Fn() -> Result<Tally> + 'a>);
-
-/// Where the time went.
-fn table(times: &[(&str, Duration, Tally)]) -> String {
-    let mut text = String::new();
-    for (name, took, Tally { passed, failed }) in times {
-        let took = took.as_secs_f64();
-        text.push_str(&format!(
-            "{name:14} {took:7.1} s  {passed:4} passed, {failed} failed\n"
-        ));
-    }
-    text
-}
 
 /// The checked-in bindings are what the headers give.
 fn bindings() -> Result<Tally> {
     gen_bindings::run(&gen_bindings::Args { check: true })?;
-    Ok(ONE)
+    Ok(Tally::PASSED)
 }
 
 /// The checked-in listing of the API is what the crates offer.
 fn public_api() -> Result<Tally> {
     gen_api::run(&gen_api::Args { check: true })?;
-    Ok(ONE)
+    Ok(Tally::PASSED)
 }
 
 /// The kernel's own tools take the specification, and make our header of it.
 fn netlink_spec(locked: bool) -> Result<Tally> {
     ynl::check(locked)?;
-    Ok(ONE)
+    Ok(Tally::PASSED)
 }
 
 /// The module is built for each kernel, and the compiler has nothing to say.
-fn module(args: &Args, locked: bool) -> Result<Tally> {
-    let mut tally = Tally::default();
-    for name in kernel::named(&args.kernel) {
-        build_module::for_kernel(&kernel::ensure(name, locked)?, true)?;
-        tally.passed += 1;
-    }
-    Ok(tally)
-}
-
-/// The tests of vm/tests in guests. A guest that was not well is a failure, even
-/// if every test in it passed.
-fn guest(args: &Args, locked: bool) -> Result<Tally> {
-    let summary = vm_test::in_guests(&args.kernel, &args.options, &Choice::ALL, locked)?;
-    let unwell = summary.code != 0 && summary.failed == 0;
-    Ok(Tally {
-        passed: summary.passed,
-        failed: summary.failed + usize::from(unwell),
+fn module(kernels: &[String], locked: bool) -> Result<Tally> {
+    each(kernels, |name| {
+        build_module::for_kernel(&kernel::ensure(Some(name), locked)?, true)?;
+        Ok(true)
     })
 }
 
+/// The tests of vm/tests in guests.
+fn guest(kernels: &[String], options: &Options, locked: bool) -> Result<Tally> {
+    let summary = vm_test::in_guests(kernels, options, &Choice::ALL, locked);
+    if kernels.len() > 1 {
+        print!("{}", tally::table(&summary.parts));
+    }
+    Ok(summary.tally)
+}
+
 /// icmptap and tshark read the same packets alike, of each kernel.
-fn agreement(args: &Args, locked: bool) -> Result<Tally> {
+fn agreement(kernels: &[String], options: &Options, locked: bool) -> Result<Tally> {
+    each(kernels, |name| {
+        oracle::in_guest(Some(name), options, locked)
+    })
+}
+
+/// Checks each kernel; one that fails does not keep the others back.
+fn each(kernels: &[String], check: impl Fn(&str) -> Result<bool>) -> Result<Tally> {
     let mut tally = Tally::default();
-    for name in kernel::named(&args.kernel) {
-        match oracle::in_guest(name, &args.options, locked)? {
-            true => tally.passed += 1,
-            false => tally.failed += 1,
-        }
+    for name in kernels {
+        tally += match check(name) {
+            Ok(true) => Tally::PASSED,
+            Ok(false) => Tally::FAILED,
+            Err(error) => {
+                ui::error(&error.context(name.clone()));
+                Tally::FAILED
+            }
+        };
     }
     Ok(tally)
 }
@@ -187,7 +173,7 @@ fn cargo(words: &str, environment: &[(&str, &str)]) -> Result<Tally> {
         .status()
         .with_context(|| format!("cannot run cargo {words}"))?;
     ensure!(status.success(), "cargo {words}: {status}");
-    Ok(ONE)
+    Ok(Tally::PASSED)
 }
 
 /// A command of cargo's that runs tests: shown as it runs, and counted.
@@ -201,8 +187,7 @@ fn suite(words: &str) -> Result<Tally> {
         let line = line.with_context(|| format!("cannot read from cargo {words}"))?;
         println!("{line}");
         if let Some(one) = result(&line) {
-            tally.passed += one.passed;
-            tally.failed += one.failed;
+            tally += one;
         }
     }
     let status = child.wait()?;
@@ -251,11 +236,16 @@ mod tests {
     }
 
     #[test]
-    fn the_table_says_where_the_time_went() {
-        let times = [("clippy", Duration::from_millis(12_340), ONE)];
-        assert_eq!(
-            table(&times),
-            "clippy            12.3 s     1 passed, 0 failed\n"
-        );
+    fn a_kernel_that_fails_does_not_keep_the_others_back() {
+        let kernels = ["bad", "worse", "good"].map(str::to_owned);
+        let tally = each(&kernels, |name| match name {
+            "bad" => bail!("it does not build"),
+            name => Ok(name == "good"),
+        });
+        let expected = Tally {
+            passed: 1,
+            failed: 2,
+        };
+        assert_eq!(tally.unwrap(), expected);
     }
 }

@@ -1,25 +1,30 @@
 //! `vm-test`: the tests of vm/tests, in guests.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use icmptap_guest::{Outcome, Report, Task};
 
-use crate::kernel;
+use crate::tally::{self, Part, Tally};
 use crate::vm::artifacts::Wanted;
 use crate::vm::machine::{Errand, Guest, Options};
+use crate::{kernel, ui};
 
 /// Run the tests of vm/tests in a guest
 ///
 /// Exit status: 0 when all passed, 1 when one failed or was not run, 120 when the
 /// kernel complained, 121 when it panicked, 122 when the guest was lost, 123 when it
-/// took too long, 125 when there was no guest.
+/// took too long, 125 when there was no guest. Of several kernels, the worst counts.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The kernels to boot, of vm/kernels.toml
     #[arg(long, value_name = "NAME")]
     kernel: Vec<String>,
+
+    /// Boot every kernel of vm/kernels.toml
+    #[arg(long, conflicts_with = "kernel")]
+    all: bool,
 
     #[command(flatten)]
     options: Options,
@@ -55,58 +60,88 @@ impl Choice {
 }
 
 /// What became of the tests, in all guests together.
+#[derive(Default)]
 pub(crate) struct Summary {
-    pub(crate) passed: usize,
-    pub(crate) failed: usize,
+    pub(crate) tally: Tally,
     /// Of the worst verdict.
     pub(crate) code: u8,
+    /// What each kernel took, building included.
+    pub(crate) parts: Vec<Part>,
 }
 
 pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
-    let summary = in_guests(&args.kernel, &args.options, &args.choice, locked)?;
-    println!("{} passed, {} failed", summary.passed, summary.failed);
+    let kernels = kernel::chosen(&args.kernel, args.all)?;
+    let summary = in_guests(&kernels, &args.options, &args.choice, locked);
+    if kernels.len() > 1 {
+        print!("{}", tally::table(&summary.parts));
+    }
+    let Tally { passed, failed } = summary.tally;
+    println!("{passed} passed, {failed} failed");
     Ok(summary.code.into())
 }
 
-/// Runs tests in a guest of each kernel, and prints what becomes of each.
+/// Runs tests in a guest of each kernel, and prints what becomes of each. A kernel
+/// for which there is no guest is one failure, and does not keep the others back.
 pub(crate) fn in_guests(
     kernels: &[String],
     options: &Options,
     choice: &Choice,
     locked: bool,
-) -> Result<Summary> {
-    let mut summary = Summary {
-        passed: 0,
-        failed: 0,
-        code: 0,
-    };
-    for kernel in kernel::named(kernels) {
-        let guest = Guest::prepare(options, kernel, true, Wanted::Tests, locked)?;
-        let one = guest.scaled(Duration::from_secs(choice.timeout));
-        let errand = Errand {
-            task: Task::Test {
-                binaries: guest.tests(),
-                filter: choice.filter.clone(),
-                ignored: choice.ignored,
-                timeout_s: one.as_secs(),
-            },
-            copies: &[],
-            total: None,
-            // The guest ends a slow test itself; this is for when it cannot.
-            silence: Some(one + Duration::from_secs(20)),
-        };
-        let end = guest.run(errand, &mut |report| {
-            if let Some(text) = line(report)? {
-                println!("{text}");
-            }
-            Ok(())
-        })?;
-        summary.passed += end.tally.passed;
-        summary.failed += end.tally.failed;
+) -> Summary {
+    let mut summary = Summary::default();
+    for kernel in kernels {
+        let start = Instant::now();
+        if kernels.len() > 1 {
+            ui::say("kernel", kernel);
+        }
+        let (tally, code) = in_guest(kernel, options, choice, locked).unwrap_or_else(|error| {
+            ui::error(&error.context(kernel.clone()));
+            (Tally::FAILED, NO_GUEST)
+        });
+        summary.tally += tally;
         // The worst is the highest.
-        summary.code = summary.code.max(end.verdict.code());
+        summary.code = summary.code.max(code);
+        let part = (kernel.clone(), start.elapsed(), tally);
+        summary.parts.push(part);
     }
-    Ok(summary)
+    summary
+}
+
+/// The exit status of an error of our own.
+const NO_GUEST: u8 = 125;
+
+/// What became of the tests on this kernel, and the verdict's exit status.
+fn in_guest(kernel: &str, options: &Options, choice: &Choice, locked: bool) -> Result<(Tally, u8)> {
+    let guest = Guest::prepare(options, Some(kernel), true, Wanted::Tests, locked)?;
+    let one = guest.scaled(Duration::from_secs(choice.timeout));
+    let errand = Errand {
+        task: Task::Test {
+            binaries: guest.tests(),
+            filter: choice.filter.clone(),
+            ignored: choice.ignored,
+            timeout_s: one.as_secs(),
+        },
+        copies: &[],
+        total: None,
+        // The guest ends a slow test itself; this is for when it cannot.
+        silence: Some(one + Duration::from_secs(20)),
+    };
+    let end = guest.run(errand, &mut |report| {
+        if let Some(text) = line(report)? {
+            println!("{text}");
+        }
+        Ok(())
+    })?;
+    let mut tally = Tally {
+        passed: end.tally.passed,
+        failed: end.tally.failed,
+    };
+    let code = end.verdict.code();
+    // A guest that was not well is a failure, even if every test in it passed.
+    if code != 0 && tally.failed == 0 {
+        tally += Tally::FAILED;
+    }
+    Ok((tally, code))
 }
 
 /// One line a test as it ends, a failure's output below.

@@ -5,6 +5,7 @@ use icmptap::{Snaplen, Subscription};
 use icmptap_vm_tests::listen::{Heard, Listener};
 use icmptap_vm_tests::net::Wire;
 use icmptap_vm_tests::packet::{Ipv4, Sender, checksum, echo, message};
+use icmptap_vm_tests::process::stay_on_one_cpu;
 
 /// What an event has to say of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,6 +21,8 @@ struct Facts {
 fn check(packets: &[(&str, Vec<u8>, Facts)]) {
     let wire = Wire::new();
     let sender = Sender::new(&wire);
+    // Of two streams, the events would come in two orders.
+    stay_on_one_cpu();
     let listener = Listener::start(&wire.right);
     for (_, packet, _) in packets {
         sender.send(packet);
@@ -163,6 +166,8 @@ fn checksums_and_unknown_types_are_only_reported() {
 fn heard_of(packets: &[Vec<u8>]) -> Heard {
     let wire = Wire::new();
     let sender = Sender::new(&wire);
+    // Of two streams, the events would come in two orders.
+    stay_on_one_cpu();
     let listener = Listener::start(&wire.right);
     for packet in packets {
         sender.send(packet);

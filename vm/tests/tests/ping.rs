@@ -87,7 +87,8 @@ fn requests_and_replies_each_arrive_once() {
             .iter()
             .map(|event| event.as_ref().time_ns())
             .collect();
-        let gaps = times
+        // The first request waits until its receiver's address is known.
+        let gaps = times[1..]
             .windows(2)
             .map(|pair| Duration::from_nanos(pair[1] - pair[0]));
         assert!(

@@ -69,9 +69,14 @@ impl Mirrors {
         Ok(Mirrors::unique(bases.into_iter()))
     }
 
+    /// Each base once, and last what may lie beside them.
     fn unique(bases: impl Iterator<Item = String>) -> Mirrors {
+        let mut bases: Vec<_> = bases
+            .map(|base| base.trim_end_matches('/').to_owned())
+            .collect();
+        bases.extend(bases.clone().iter().filter_map(|base| security(base)));
         let mut seen = Vec::new();
-        for base in bases.map(|base| base.trim_end_matches('/').to_owned()) {
+        for base in bases {
             if !seen.contains(&base) {
                 seen.push(base);
             }
@@ -83,6 +88,15 @@ impl Mirrors {
     pub(crate) fn bases(&self, date: &str) -> impl Iterator<Item = String> {
         self.0.iter().map(move |base| base.replace("{date}", date))
     }
+}
+
+/// Where a mirror of `…/debian` has the security suites: in `…/debian-security`.
+/// apt's sources name both as a rule; who sets `ICMPTAP_MIRROR` need not.
+fn security(base: &str) -> Option<String> {
+    let mut parts: Vec<_> = base.split('/').collect();
+    let part = parts.iter_mut().rfind(|part| **part == "debian")?;
+    *part = "debian-security";
+    Some(parts.join("/"))
 }
 
 /// One entry of apt's sources.
@@ -308,16 +322,16 @@ Components: main
     fn one_line_sources_are_read_with_their_options() {
         for (line, expected) in [
             (
-                "deb http://a.example/debian bookworm main contrib",
-                Some("http://a.example/debian"),
+                "deb http://a.example/d bookworm main contrib",
+                Some("http://a.example/d"),
             ),
             (
                 "deb [arch=amd64 trusted=no] https://a.example/d/ stable main",
                 Some("https://a.example/d"),
             ),
             (
-                "deb\thttp://a.example/debian\ttrixie-backports\tmain # mine",
-                Some("http://a.example/debian"),
+                "deb\thttp://a.example/d\ttrixie-backports\tmain # mine",
+                Some("http://a.example/d"),
             ),
             (
                 "deb [signed-by=/k/debian-archive-keyring.gpg] http://a.example sid main",
@@ -327,8 +341,8 @@ Components: main
                 "deb [signed-by=/k/vendor.gpg] http://a.example sid main",
                 None,
             ),
-            ("deb-src http://a.example/debian bookworm main", None),
-            ("# deb http://a.example/debian bookworm main", None),
+            ("deb-src http://a.example/d bookworm main", None),
+            ("# deb http://a.example/d bookworm main", None),
             ("deb http://a.example/apt cloud-tools-bookworm main", None),
             ("deb http://a.example/apt bookworm-pgdg main", None),
             ("deb http://a.example", None),
@@ -373,16 +387,46 @@ Components: main
     }
 
     #[test]
+    fn the_security_suites_are_looked_for_beside_the_others() {
+        for (list, expected) in [
+            (
+                "http://a.example/debian http://b.example/d",
+                &[
+                    "http://a.example/debian",
+                    "http://b.example/d",
+                    "http://a.example/debian-security",
+                ][..],
+            ),
+            (
+                "http://a.example/debian-security http://a.example/debian",
+                &[
+                    "http://a.example/debian-security",
+                    "http://a.example/debian",
+                ],
+            ),
+            (
+                "http://s.example/archive/debian/{date}",
+                &[
+                    "http://s.example/archive/debian/20260711T101637Z",
+                    "http://s.example/archive/debian-security/20260711T101637Z",
+                ],
+            ),
+        ] {
+            assert_eq!(
+                bases(&Mirrors::from_list(list).unwrap()),
+                expected,
+                "{list}"
+            );
+        }
+    }
+
+    #[test]
     fn the_users_list_is_split_checked_and_dated() {
-        let mirrors = Mirrors::from_list(
-            "http://a.example/debian/, http://s.example/{date}\n http://a.example/debian",
-        );
+        let mirrors =
+            Mirrors::from_list("http://a.example/d/, http://s.example/{date}\n http://a.example/d");
         assert_eq!(
             bases(&mirrors.unwrap()),
-            [
-                "http://a.example/debian",
-                "http://s.example/20260711T101637Z"
-            ]
+            ["http://a.example/d", "http://s.example/20260711T101637Z"]
         );
         let error = Mirrors::from_list("ftp://a.example")
             .unwrap_err()
