@@ -39,7 +39,7 @@ pub(crate) fn show() -> Result<()> {
     let found = fs::read_to_string(FILE).with_context(|| format!("read {FILE}"))?;
     // The kernel would drop lines after the first ten.
     const LIMIT: &str = "/proc/sys/kernel/printk_devkmsg";
-    fs::write(LIMIT, "on").with_context(|| format!("write to {LIMIT}"))?;
+    fs::write(LIMIT, "on\n").with_context(|| format!("write to {LIMIT}"))?;
     for line in found.lines().take(LINES_MAX) {
         fs::write("/dev/kmsg", format!("<4>{line}\n")).context("write to /dev/kmsg")?;
     }
