@@ -4,7 +4,8 @@
 //! it, so it is either absent or right. It is made under `tmp/` and renamed into
 //! place when whole: whatever interrupts us, no reader ever sees half of one. A
 //! lock keeps two `xtask`s from making the same thing; whoever holds it may
-//! therefore throw away all that an interrupted one left under `tmp/`.
+//! therefore throw away all that an interrupted one left under `tmp/`. What takes
+//! minutes is made in a workshop with a lock of its own.
 
 use std::cell::Cell;
 use std::fs::{self, File, TryLockError};
@@ -81,6 +82,39 @@ impl Cache {
         Ok(path)
     }
 
+    /// A directory in which to make the entry of this name, for what takes so long that
+    /// others must not have to wait: all but those who want the same entry, and they
+    /// find it made when they get here. [`Workshop::finish`] makes it the entry.
+    pub(crate) fn workshop(&self, name: &str) -> Result<Workshop<'_>> {
+        let dir = self.root.join("workshops").join(name.replace('/', "-"));
+        let open = || {
+            fs::create_dir_all(self.root.join("workshops"))?;
+            let lock = File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(dir.with_added_extension("lock"))?;
+            acquire(&lock, &format!("another xtask is making {name}"))?;
+            remove(&dir)?;
+            fs::create_dir_all(&dir)?;
+            io::Result::Ok(lock)
+        };
+        let lock = open().with_context(|| format!("cannot work in {}", dir.display()))?;
+        Ok(Workshop {
+            cache: self,
+            name: name.to_owned(),
+            scrap: Scrap(dir),
+            _lock: lock,
+        })
+    }
+
+    /// Where to keep what was said while the entry of this name was made.
+    pub(crate) fn log(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.root.join("logs");
+        fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        Ok(dir.join(name.replace('/', "-")).with_added_extension("log"))
+    }
+
     /// A name under `tmp/` that nothing has.
     fn temporary(&self) -> PathBuf {
         self.serial.set(self.serial.get() + 1);
@@ -90,7 +124,7 @@ impl Cache {
     /// Takes the lock, unless we have it already.
     fn making(&self) -> Result<Making<'_>> {
         if self.depth.get() == 0 {
-            self.acquire()
+            acquire(&self.lock, "another xtask is filling the cache")
                 .with_context(|| format!("cannot lock the cache {}", self.root.display()))?;
             let leftovers = self.root.join("tmp");
             remove(&leftovers)
@@ -100,16 +134,37 @@ impl Cache {
         self.depth.set(self.depth.get() + 1);
         Ok(Making(self))
     }
+}
 
-    fn acquire(&self) -> io::Result<()> {
-        match self.lock.try_lock() {
-            Ok(()) => Ok(()),
-            Err(TryLockError::WouldBlock) => {
-                ui::say("wait", "another xtask is filling the cache");
-                self.lock.lock()
-            }
-            Err(TryLockError::Error(error)) => Err(error),
+/// Somewhere to work undisturbed; see [`Cache::workshop`]. What is not finished goes.
+pub(crate) struct Workshop<'a> {
+    cache: &'a Cache,
+    name: String,
+    scrap: Scrap,
+    _lock: File,
+}
+
+impl Workshop<'_> {
+    /// The directory, empty at first.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.scrap.0
+    }
+
+    /// Makes `tree`, which lies in the directory, the entry.
+    pub(crate) fn finish(self, tree: &Path) -> Result<PathBuf> {
+        self.cache
+            .entry(&self.name, |path| Ok(fs::rename(tree, path)?))
+    }
+}
+
+fn acquire(lock: &File, why_not: &str) -> io::Result<()> {
+    match lock.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            ui::say("wait", why_not);
+            lock.lock()
         }
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -221,6 +276,46 @@ mod tests {
         assert_eq!(first, again);
         assert_eq!(fs::read_to_string(again).unwrap(), "one");
         assert_eq!(leftovers(&cache), 0);
+    }
+
+    #[test]
+    fn a_workshop_is_in_nobodys_way_and_leaves_nothing() {
+        let (_dir, cache) = cache();
+        let workshop = cache.workshop("trees/a").unwrap();
+        let dir = workshop.dir().to_owned();
+        cache
+            .entry("files/b", |path| Ok(fs::write(path, "meanwhile")?))
+            .unwrap();
+        fs::write(dir.join("half"), "").unwrap();
+        drop(workshop);
+        assert!(!dir.exists() && cache.get("trees/a").is_none());
+
+        let workshop = cache.workshop("trees/a").unwrap();
+        let tree = dir.join("tree");
+        fs::create_dir(&tree).unwrap();
+        fs::write(tree.join("file"), "whole").unwrap();
+        let entry = workshop.finish(&tree).unwrap();
+        assert_eq!(fs::read_to_string(entry.join("file")).unwrap(), "whole");
+        assert!(!dir.exists());
+    }
+
+    #[test]
+    fn who_wants_the_same_workshop_waits() {
+        let (_dir, cache) = cache();
+        let workshop = cache.workshop("trees/a").unwrap();
+        let tree = workshop.dir().join("tree");
+        fs::create_dir(&tree).unwrap();
+        thread::scope(|scope| {
+            let root = cache.root.clone();
+            let other = scope.spawn(move || {
+                let cache = Cache::at(root).unwrap();
+                let workshop = cache.workshop("trees/a").unwrap();
+                (cache.get("trees/a").is_some(), workshop.dir().exists())
+            });
+            thread::sleep(Duration::from_millis(50));
+            workshop.finish(&tree).unwrap();
+            assert_eq!(other.join().unwrap(), (true, true));
+        });
     }
 
     #[test]

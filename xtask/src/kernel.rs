@@ -3,6 +3,10 @@
 //! `vm/kernels.toml` names the kernels, `vm/kernels.lock` says which packages each
 //! is. Four packages, unpacked over each other into one cache entry, are all that
 //! is needed, and what in them assumes to lie under /usr is made to lie anywhere.
+//! Of a kernel that is built from source there is one package, and [`source`] makes
+//! an entry of the same shape.
+
+mod source;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +17,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use self::source::Recipe;
 use crate::archive::download::hex;
 use crate::archive::index::Index;
 use crate::archive::lock::{Package, Pins};
@@ -35,6 +40,8 @@ pub(crate) struct Kernel {
     pub(crate) modules: PathBuf,
     /// For `make -C`.
     pub(crate) kdir: PathBuf,
+    /// How many times as long as in the default kernel everything takes in it.
+    pub(crate) slowness: u32,
 }
 
 /// The kernel of this name, or the default one; fetched and unpacked if it is not yet.
@@ -53,6 +60,8 @@ pub(crate) fn chosen(names: &[String], all: bool) -> Result<Vec<String>> {
 pub(crate) struct Kernels {
     pub(crate) config: Config,
     pub(crate) lock_file: PathBuf,
+    /// The directory of these files.
+    vm: PathBuf,
 }
 
 /// `vm/kernels.toml`.
@@ -65,13 +74,59 @@ pub(crate) struct Config {
     pub(crate) kernels: BTreeMap<String, Spec>,
 }
 
-/// Where a kernel is looked for when it is pinned.
+/// Where a kernel is looked for when it is pinned, and what is made of it.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Written")]
 pub(crate) struct Spec {
     pub(crate) suite: String,
-    /// The image's package; `*` stands for the ABI's number.
-    pub(crate) image: String,
+    pub(crate) kind: Kind,
+    /// See [`Kernel::slowness`].
+    pub(crate) slowness: u32,
+}
+
+/// What kind of packages it is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Kind {
+    /// Debian built it.
+    Packages {
+        /// The image's package; a `*` stands for a number.
+        image: String,
+    },
+    /// We build it.
+    Source {
+        /// The source's package; a `*` stands for a number.
+        source: String,
+        /// The fragments in `vm/config` that make its configuration.
+        config: Vec<String>,
+    },
+}
+
+/// [`Spec`] as `vm/kernels.toml` has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    suite: String,
+    image: Option<String>,
+    source: Option<String>,
+    config: Option<Vec<String>>,
+    slowness: Option<u32>,
+}
+
+impl TryFrom<Written> for Spec {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Spec, Self::Error> {
+        let kind = match (written.image, written.source, written.config) {
+            (Some(image), None, None) => Kind::Packages { image },
+            (None, Some(source), Some(config)) => Kind::Source { source, config },
+            _ => return Err("a kernel has either `image`, or `source` and `config`"),
+        };
+        Ok(Spec {
+            suite: written.suite,
+            kind,
+            slowness: written.slowness.unwrap_or(1).max(1),
+        })
+    }
 }
 
 impl Config {
@@ -113,6 +168,7 @@ impl Kernels {
         Ok(Kernels {
             config,
             lock_file: vm.join("kernels.lock"),
+            vm: vm.to_owned(),
         })
     }
 
@@ -124,13 +180,14 @@ impl Kernels {
 
     /// The kernel, if it is in the cache.
     pub(crate) fn fetched(&self, archive: &Archive, name: &str) -> Result<Option<Kernel>> {
-        let pins = self.pins(name)?;
-        let tree = archive.cache.get(&entry(name, &pins));
-        tree.map(|tree| Kernel::in_tree(name, &tree, &pins))
+        let spec = self.config.get(name)?;
+        let entry = self.made(name, &self.pins(name)?)?.entry(name);
+        let tree = archive.cache.get(&entry);
+        tree.map(|tree| Kernel::in_tree(name, spec, &tree))
             .transpose()
     }
 
-    /// The kernel, fetched and unpacked if it is not in the cache.
+    /// The kernel, made if it is not in the cache.
     pub(crate) fn ensure(&self, archive: &Archive, name: &str, locked: bool) -> Result<Kernel> {
         if let Some(kernel) = self.fetched(archive, name)? {
             return Ok(kernel);
@@ -138,16 +195,28 @@ impl Kernels {
         let (pins, debs) = archive.pinned(&self.lock_file, name, locked, || {
             self.resolve(archive, name)
         })?;
-        let tree = archive.cache.entry(&entry(name, &pins), |tree| {
-            let phase = ui::phase("unpack", name);
-            for deb in &debs {
-                deb::unpack(deb, tree)?;
+        let tree = match self.made(name, &pins)? {
+            Made::Packages(pins) => archive.cache.entry(&entry(name, pins), |tree| {
+                let phase = ui::phase("unpack", name);
+                for deb in &debs {
+                    deb::unpack(deb, tree)?;
+                }
+                make_relocatable(tree, &release(pins)?)?;
+                phase.done();
+                Ok(())
+            }),
+            Made::Source(recipe) => recipe.build(&archive.cache, &debs[0]),
+        }?;
+        Kernel::in_tree(name, self.config.get(name)?, &tree)
+    }
+
+    fn made<'a>(&self, name: &str, pins: &'a Pins) -> Result<Made<'a>> {
+        match &self.config.get(name)?.kind {
+            Kind::Packages { .. } => Ok(Made::Packages(pins)),
+            Kind::Source { config, .. } => {
+                Ok(Made::Source(Recipe::read(name, pins, &self.vm, config)?))
             }
-            make_relocatable(tree, &release(&pins)?)?;
-            phase.done();
-            Ok(())
-        })?;
-        Kernel::in_tree(name, &tree, &pins)
+        }
     }
 
     /// The newest packages for this kernel.
@@ -157,27 +226,51 @@ impl Kernels {
     }
 }
 
+/// What the cache's entry is made of.
+enum Made<'a> {
+    Packages(&'a Pins),
+    Source(Recipe),
+}
+
+impl Made<'_> {
+    fn entry(&self, name: &str) -> String {
+        match self {
+            Made::Packages(pins) => entry(name, pins),
+            Made::Source(recipe) => recipe.entry(),
+        }
+    }
+}
+
 impl Kernel {
-    fn in_tree(name: &str, tree: &Path, pins: &Pins) -> Result<Kernel> {
-        let release = release(pins)?;
+    fn in_tree(name: &str, spec: &Spec, tree: &Path) -> Result<Kernel> {
+        let modules = source::only_entry(&tree.join("lib/modules"))?;
+        let release = modules
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .context("a kernel without a release")?;
         Ok(Kernel {
             name: name.to_owned(),
             vmlinuz: tree.join(format!("boot/vmlinuz-{release}")),
-            modules: tree.join(format!("lib/modules/{release}")),
+            modules,
             kdir: tree.join(format!("usr/src/linux-headers-{release}")),
             release,
+            slowness: spec.slowness,
         })
     }
 }
 
-/// The image, its flavour's headers, and what these need, all of one version.
+/// The source; or the image, its flavour's headers, and what these need, all of one
+/// version.
 fn choose(index: &Index, spec: &Spec) -> Result<Vec<Package>> {
-    let image = index.newest(&spec.image).with_context(|| {
-        format!(
-            "the suite {} has no package like {}",
-            spec.suite, spec.image
-        )
-    })?;
+    let newest = |pattern: &str| {
+        index
+            .newest(pattern)
+            .with_context(|| format!("the suite {} has no package like {pattern}", spec.suite))
+    };
+    let image = match &spec.kind {
+        Kind::Source { source, .. } => return Ok(vec![newest(source)?.package.clone()]),
+        Kind::Packages { image } => newest(image)?,
+    };
     let headers = index.get(
         &image
             .package
@@ -204,8 +297,16 @@ fn choose(index: &Index, spec: &Spec) -> Result<Vec<Package>> {
     Ok(chosen)
 }
 
+/// What to call the pinned kernel: its `uname -r`, or its source's package.
+pub(crate) fn title(pins: &Pins) -> Result<String> {
+    match &pins.packages[..] {
+        [source] => Ok(source.name.clone()),
+        _ => release(pins),
+    }
+}
+
 /// `uname -r` of the pinned kernel.
-pub(crate) fn release(pins: &Pins) -> Result<String> {
+fn release(pins: &Pins) -> Result<String> {
     let release = pins
         .packages
         .iter()

@@ -21,7 +21,7 @@ pub(crate) struct Args {
 enum Command {
     /// Say which kernels there are, and which are in the cache
     List,
-    /// Fetch these kernels; without a name, all, and the guest's tools
+    /// Fetch these kernels, and build those that are built; without a name, all, and the guest's tools
     Fetch { names: Vec<String> },
     /// Pin the newest packages of these kernels; without a name, of all, of the guest's tools and of the kernel's source
     Update { names: Vec<String> },
@@ -69,7 +69,7 @@ fn list(kernels: &Kernels, archive: &Archive) -> Result<()> {
         let version = &pins.packages[0].version;
         println!(
             "{mark} {name:width$}  {}  {version}  {}  {place}",
-            kernel::release(&pins)?,
+            kernel::title(&pins)?,
             spec.suite
         );
     }
@@ -97,7 +97,7 @@ fn update(kernels: &Kernels, archive: &Archive, names: &[String]) -> Result<()> 
         let version = &pins.packages[0].version;
         ui::say(
             if changed { "pin" } else { "keep" },
-            format!("{name}  {}  {version}", kernel::release(&pins)?),
+            format!("{name}  {}  {version}", kernel::title(&pins)?),
         );
     }
     if names.is_empty() {

@@ -32,6 +32,11 @@ pub(crate) enum Tool {
     Gcc,
     /// What the kernel's build tools are linked with.
     Libelf,
+    /// What a kernel's own build takes, and the next three.
+    Flex,
+    Bison,
+    Bc,
+    LibelfHeaders,
     /// Only kernels since 6.10 ask for it when they build a module.
     Pahole,
     Gpgv,
@@ -118,6 +123,10 @@ impl Tool {
         Tool::Make,
         Tool::Gcc,
         Tool::Libelf,
+        Tool::Flex,
+        Tool::Bison,
+        Tool::Bc,
+        Tool::LibelfHeaders,
         Tool::Pahole,
         Tool::Gpgv,
         Tool::DebianKeyring,
@@ -135,6 +144,7 @@ impl Tool {
     fn is_here(self) -> bool {
         match self {
             Tool::Libelf => is_library("libelf.so.1"),
+            Tool::LibelfHeaders => Path::new("/usr/include/libelf.h").exists(),
             // Debian's name, and everybody else's.
             Tool::Libpcap => is_library("libpcap.so.0.8") || is_library("libpcap.so.1"),
             Tool::DebianKeyring => Path::new(KEYRING).exists(),
@@ -153,6 +163,10 @@ impl Tool {
             Tool::Make => "make",
             Tool::Gcc => "gcc",
             Tool::Libelf => "libelf",
+            Tool::Flex => "flex",
+            Tool::Bison => "bison",
+            Tool::Bc => "bc",
+            Tool::LibelfHeaders => "libelf's headers",
             Tool::Pahole => "pahole",
             Tool::Gpgv => "gpgv",
             Tool::DebianKeyring => "the Debian archive keyring",
@@ -174,6 +188,10 @@ impl Tool {
             Tool::Make => ("make", "make", "make"),
             Tool::Gcc => ("gcc", "gcc", "gcc"),
             Tool::Libelf => ("libelf1", "elfutils-libelf", "libelf"),
+            Tool::Flex => ("flex", "flex", "flex"),
+            Tool::Bison => ("bison", "bison", "bison"),
+            Tool::Bc => ("bc", "bc", "bc"),
+            Tool::LibelfHeaders => ("libelf-dev", "elfutils-libelf-devel", "libelf"),
             Tool::Pahole => ("pahole", "dwarves", "pahole"),
             Tool::Gpgv => ("gpgv", "gnupg2", "gnupg"),
             Tool::DebianKeyring => (

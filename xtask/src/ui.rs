@@ -92,6 +92,11 @@ pub(crate) struct Phase {
 }
 
 impl Phase {
+    /// How far it is; only a moving line shows that.
+    pub(crate) fn note(&self, how_far: impl Display) {
+        self.bar.set_message(format!("{}  {how_far}", self.what));
+    }
+
     /// It worked: leave a line with its time.
     pub(crate) fn done(self) {
         self.bar.finish_and_clear();
@@ -166,7 +171,10 @@ fn rate(bytes: u64, took: Duration) -> String {
 }
 
 fn seconds(took: Duration) -> String {
-    format!("{:.1} s", took.as_secs_f64())
+    match took.as_secs() {
+        0..120 => format!("{:.1} s", took.as_secs_f64()),
+        whole => format!("{} min {} s", whole / 60, whole % 60),
+    }
 }
 
 fn line(verb: &str, what: &str) -> String {
@@ -209,6 +217,12 @@ mod tests {
     fn a_rate_survives_no_time_at_all() {
         assert_eq!(rate(24_000_000, Duration::from_secs(2)), "12.0 MB/s");
         assert_eq!(rate(1_000, Duration::ZERO), "1.0 MB/s");
+    }
+
+    #[test]
+    fn what_takes_long_is_in_minutes() {
+        assert_eq!(seconds(Duration::from_millis(1_250)), "1.2 s");
+        assert_eq!(seconds(Duration::from_secs(754)), "12 min 34 s");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! reports; a session gives the worker's shell a terminal.
 
 mod init;
+mod leaks;
 mod module;
 mod processes;
 mod report;

@@ -7,7 +7,7 @@ use icmptap_guest::{JOB, Job, Report, Task};
 
 use crate::processes::kill_everyone;
 use crate::report::Reports;
-use crate::{module, run, shell, suite};
+use crate::{leaks, module, run, shell, suite};
 
 /// What process 1 calls us.
 pub(crate) const ROLE: &str = "worker";
@@ -25,7 +25,11 @@ pub(crate) fn run() -> Result<()> {
 fn work(reports: &Reports) -> Result<()> {
     let text = fs::read(JOB).with_context(|| format!("read {JOB}"))?;
     let job: Job = serde_json::from_slice(&text).with_context(|| format!("understand {JOB}"))?;
+    let is_judged = matches!(job.task, Task::Run { .. } | Task::Test { .. });
     if let Some(parameters) = &job.module {
+        if is_judged {
+            leaks::clear()?;
+        }
         module::load(parameters)?;
     }
     // The boot's own messages stay cheap, and a shell's user is not talked over.
@@ -39,6 +43,9 @@ fn work(reports: &Reports) -> Result<()> {
     kill_everyone();
     if job.module.is_some() {
         module::unload()?;
+        if is_judged {
+            leaks::show()?;
+        }
     }
     done
 }

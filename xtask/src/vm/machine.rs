@@ -203,6 +203,7 @@ impl<'a> Guest<'a> {
 
     /// For what an unhurried KVM guest needs, what this one may.
     pub(crate) fn scaled(&self, time: Duration) -> Duration {
+        let time = time * self.kernel.slowness;
         match (self.options.icount, self.accel) {
             (true, _) => time * 12,
             (_, Accel::Tcg) => time * 3,
