@@ -52,6 +52,9 @@ pub(crate) enum Tool {
     /// What the module's source is checked with.
     Sparse,
     Coccinelle,
+    /// What coccinelle loads, by its name without a version: its rules report in
+    /// Python.
+    LibPython,
     /// With its modules, for checkpatch.
     Perl,
 }
@@ -138,6 +141,7 @@ impl Tool {
         Tool::JsonSchema,
         Tool::Sparse,
         Tool::Coccinelle,
+        Tool::LibPython,
         Tool::Perl,
     ];
 
@@ -152,6 +156,7 @@ impl Tool {
             Tool::Libclang => clang_sys::load().is_ok(),
             // Both have to be there for the same Python.
             Tool::PyYaml | Tool::JsonSchema => python().is_some(),
+            Tool::LibPython => LIBRARY_DIRECTORIES.iter().any(has_libpython),
             Tool::Perl => has_perl_modules(),
             program => find_program(program.name()).is_some(),
         }
@@ -178,6 +183,7 @@ impl Tool {
             Tool::JsonSchema => "Python's jsonschema",
             Tool::Sparse => "sparse",
             Tool::Coccinelle => "spatch",
+            Tool::LibPython => "libpython3",
             Tool::Perl => "perl with its modules",
         }
     }
@@ -212,6 +218,7 @@ impl Tool {
             Tool::Sparse => ("sparse", "sparse", "sparse"),
             // Arch has it only among what its users maintain.
             Tool::Coccinelle => ("coccinelle", "coccinelle", "coccinelle"),
+            Tool::LibPython => ("libpython3-dev", "python3-devel", "python"),
             Tool::Perl => ("perl", "perl", "perl"),
         };
         match family {
@@ -440,6 +447,14 @@ const LIBRARY_DIRECTORIES: [&str; 4] = [
     "/usr/lib",
 ];
 
+/// Whether a directory has the library of some Python 3.
+fn has_libpython(directory: impl AsRef<Path>) -> bool {
+    let files = fs::read_dir(directory).into_iter().flatten().flatten();
+    files
+        .filter_map(|file| file.file_name().into_string().ok())
+        .any(|name| name.starts_with("libpython3.") && name.ends_with(".so"))
+}
+
 fn is_library(file: &str) -> bool {
     let mut directories = LIBRARY_DIRECTORIES.iter().map(Path::new);
     directories.any(|directory| directory.join(file).exists())
@@ -458,6 +473,17 @@ mod tests {
             root: false,
             sudo: false,
         }
+    }
+
+    #[test]
+    fn a_library_with_a_version_behind_its_name_is_not_what_is_looked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let make = |name: &str| fs::write(directory.path().join(name), "").unwrap();
+        make("libpython3.11.so.1.0");
+        make("libpython2.7.so");
+        assert!(!has_libpython(directory.path()));
+        make("libpython3.11.so");
+        assert!(has_libpython(directory.path()));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::{build_module, kernel, linux_source, ui};
 #[derive(clap::Args)]
 pub(crate) struct Args {}
 
-pub(crate) const TOOLS: [Tool; 3] = [Tool::Sparse, Tool::Perl, Tool::Coccinelle];
+pub(crate) const TOOLS: [Tool; 4] = [Tool::Sparse, Tool::Perl, Tool::Coccinelle, Tool::LibPython];
 
 pub(crate) fn run(_: &Args, locked: bool) -> Result<ExitCode> {
     check(locked)?;
