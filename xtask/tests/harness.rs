@@ -396,6 +396,7 @@ fn a_shell() {
     assert!(!terminal.modes().local_modes.contains(LocalModes::ICANON));
     terminal.type_in("echo $((40 + 2)); stty size; tty\r");
     terminal.wait_for("\n42\n33 111\n/dev/ttyS0\n");
+    terminal.wait_for("guest /root # ");
     // Ctrl-C is the command's, in there, once it runs.
     terminal.type_in("sh -c 'echo on; exec sleep 1000'\r");
     terminal.wait_for("\non\n");
