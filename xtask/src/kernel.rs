@@ -42,6 +42,8 @@ pub(crate) struct Kernel {
     pub(crate) kdir: PathBuf,
     /// How many times as long as in the default kernel everything takes in it.
     pub(crate) slowness: u32,
+    /// See [`Spec::fire`].
+    pub(crate) fire: bool,
 }
 
 /// The kernel of this name, or the default one; fetched and unpacked if it is not yet.
@@ -82,6 +84,8 @@ pub(crate) struct Spec {
     pub(crate) kind: Kind,
     /// See [`Kernel::slowness`].
     pub(crate) slowness: u32,
+    /// Whether it has what the tests need that put the module under fire.
+    pub(crate) fire: bool,
 }
 
 /// What kind of packages it is.
@@ -110,6 +114,8 @@ struct Written {
     source: Option<String>,
     config: Option<Vec<String>>,
     slowness: Option<u32>,
+    #[serde(default)]
+    fire: bool,
 }
 
 impl TryFrom<Written> for Spec {
@@ -125,6 +131,7 @@ impl TryFrom<Written> for Spec {
             suite: written.suite,
             kind,
             slowness: written.slowness.unwrap_or(1).max(1),
+            fire: written.fire,
         })
     }
 }
@@ -255,6 +262,7 @@ impl Kernel {
             kdir: tree.join(format!("usr/src/linux-headers-{release}")),
             release,
             slowness: spec.slowness,
+            fire: spec.fire,
         })
     }
 }

@@ -4,11 +4,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use icmptap_guest::{Outcome, Report, Task};
+use icmptap_guest::{Outcome, Report, Task, TestBinary};
 
 use crate::tally::{self, Part, Tally};
 use crate::vm::artifacts::Wanted;
-use crate::vm::machine::{Errand, Guest, Options};
+use crate::vm::machine::{self, Errand, Guest, Options};
 use crate::{kernel, ui};
 
 /// Run the tests of vm/tests in a guest
@@ -40,9 +40,18 @@ pub(crate) struct Choice {
     #[arg(long)]
     ignored: bool,
 
-    /// How long one test may take; an emulated guest gets three times that
-    #[arg(long, value_name = "SECONDS", default_value_t = Self::TIMEOUT)]
-    timeout: u64,
+    /// How long one test may take, instead of 30 seconds, or 300 under fire; an
+    /// emulated guest gets three times that, and a slow kernel more
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+
+    /// What the tests under fire draw their random numbers from; they print it
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+
+    /// How many requests and packets the tests under fire make, each of them
+    #[arg(long, value_name = "COUNT")]
+    iterations: Option<u64>,
 
     /// Only tests whose BINARY::TEST contains this
     filter: Option<String>,
@@ -51,12 +60,37 @@ pub(crate) struct Choice {
 impl Choice {
     const TIMEOUT: u64 = 30;
 
+    /// Those under fire do the same many times.
+    const TIMEOUT_OF_FIRE: u64 = 10 * Self::TIMEOUT;
+
     /// What a user gets who chooses nothing.
     pub(crate) const ALL: Choice = Choice {
         ignored: false,
-        timeout: Self::TIMEOUT,
+        timeout: None,
+        seed: None,
+        iterations: None,
         filter: None,
     };
+
+    /// Of this binary's tests, each.
+    fn timeout(&self, binary: &str) -> Duration {
+        let usual = match machine::is_fire(binary) {
+            true => Self::TIMEOUT_OF_FIRE,
+            false => Self::TIMEOUT,
+        };
+        Duration::from_secs(self.timeout.unwrap_or(usual))
+    }
+
+    /// What the tests find in their environment: `vm/tests/src/fire.rs`.
+    fn env(&self) -> Vec<(String, String)> {
+        [
+            ("ICMPTAP_SEED", self.seed),
+            ("ICMPTAP_ITERATIONS", self.iterations),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_string())))
+        .collect()
+    }
 }
 
 /// What became of the tests, in all guests together.
@@ -113,18 +147,25 @@ const NO_GUEST: u8 = 125;
 /// What became of the tests on this kernel, and the verdict's exit status.
 fn in_guest(kernel: &str, options: &Options, choice: &Choice, locked: bool) -> Result<(Tally, u8)> {
     let guest = Guest::prepare(options, Some(kernel), true, Wanted::Tests, locked)?;
-    let one = guest.scaled(Duration::from_secs(choice.timeout));
+    let binaries: Vec<_> = guest
+        .tests()
+        .map(|name| TestBinary {
+            name: name.to_owned(),
+            timeout_s: guest.scaled(choice.timeout(name)).as_secs(),
+        })
+        .collect();
+    let longest = binaries.iter().map(|binary| binary.timeout_s).max();
     let errand = Errand {
         task: Task::Test {
-            binaries: guest.tests(),
+            binaries,
+            env: choice.env(),
             filter: choice.filter.clone(),
             ignored: choice.ignored,
-            timeout_s: one.as_secs(),
         },
         copies: &[],
         total: None,
         // The guest ends a slow test itself; this is for when it cannot.
-        silence: Some(one + Duration::from_secs(20)),
+        silence: longest.map(|seconds| Duration::from_secs(seconds + 20)),
     };
     let end = guest.run(errand, &mut |report| {
         if let Some(text) = line(report)? {

@@ -49,15 +49,24 @@ pub enum Task {
     },
     /// Run tests.
     Test {
-        /// The names of the binaries in [`TESTS`], to be run in this order.
-        binaries: Vec<String>,
+        /// To be run in this order.
+        binaries: Vec<TestBinary>,
+        /// Added to their environment.
+        env: Vec<(String, String)>,
         /// Only those whose `binary::test` contains this.
         filter: Option<String>,
         /// Only those that are marked `#[ignore]`, instead of only those that are not.
         ignored: bool,
-        /// How long one test may take.
-        timeout_s: u64,
     },
+}
+
+/// A binary of tests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestBinary {
+    /// Its name in [`TESTS`].
+    pub name: String,
+    /// How long one of its tests may take.
+    pub timeout_s: u64,
 }
 
 /// What happened in the guest: one line of JSON each.

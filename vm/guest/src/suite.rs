@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use icmptap_guest::{Outcome, Report, TESTS};
+use icmptap_guest::{Outcome, Report, TESTS, TestBinary};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
@@ -26,28 +26,28 @@ pub(crate) struct Choice<'a> {
     pub(crate) ignored: bool,
 }
 
-struct Test {
-    binary: String,
+struct Test<'a> {
+    binary: &'a TestBinary,
     test: String,
     ignored: bool,
 }
 
-impl Test {
+impl Test<'_> {
     fn name(&self) -> String {
-        format!("{}::{}", self.binary, self.test)
+        format!("{}::{}", self.binary.name, self.test)
     }
 }
 
 pub(crate) fn run(
-    binaries: &[String],
+    binaries: &[TestBinary],
+    env: &[(String, String)],
     choice: Choice<'_>,
-    timeout_s: u64,
     reports: &Reports,
 ) -> Result<()> {
     let mut plan = Vec::new();
     for binary in binaries {
-        let all = list(binary, &[])?;
-        let ignored = list(binary, &["--ignored"])?;
+        let all = list(&binary.name, &[])?;
+        let ignored = list(&binary.name, &["--ignored"])?;
         plan.extend(chosen(binary, &all, &ignored, choice));
     }
     reports.send(&Report::Plan { tests: plan.len() })?;
@@ -58,7 +58,7 @@ pub(crate) fn run(
         let outcome = if test.ignored && !choice.ignored {
             Outcome::Ignored
         } else {
-            run_one(test, Duration::from_secs(timeout_s))?
+            run_one(test, env)?
         };
         let output = match outcome {
             Outcome::Ok => measured(&String::from_utf8_lossy(&output()?)).into(),
@@ -77,10 +77,15 @@ pub(crate) fn run(
 
 /// What is to be reported: with `--ignored` only the ignored tests, else all of
 /// them, the ignored ones as ignored.
-fn chosen(binary: &str, all: &[String], ignored: &[String], choice: Choice<'_>) -> Vec<Test> {
+fn chosen<'a>(
+    binary: &'a TestBinary,
+    all: &[String],
+    ignored: &[String],
+    choice: Choice<'_>,
+) -> Vec<Test<'a>> {
     all.iter()
         .map(|test| Test {
-            binary: binary.to_owned(),
+            binary,
             test: test.clone(),
             ignored: ignored.contains(test),
         })
@@ -114,11 +119,12 @@ fn listed(text: &str) -> Vec<String> {
         .collect()
 }
 
-fn run_one(test: &Test, timeout: Duration) -> Result<Outcome> {
+fn run_one(test: &Test<'_>, env: &[(String, String)]) -> Result<Outcome> {
     let output = File::create(OUTPUT).context("create the test's output file")?;
-    let mut child = Command::new(format!("{TESTS}/{}", test.binary))
+    let mut child = Command::new(format!("{TESTS}/{}", test.binary.name))
         .args(["--exact", &test.test, "--nocapture", "--test-threads=1"])
         .args(test.ignored.then_some("--ignored"))
+        .envs(env.iter().map(|(name, value)| (name, value)))
         .env("RUST_BACKTRACE", "1")
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
@@ -127,7 +133,7 @@ fn run_one(test: &Test, timeout: Duration) -> Result<Outcome> {
         .process_group(0)
         .spawn()
         .with_context(|| format!("start {}", test.name()))?;
-    let in_time = wait(&child, timeout)?;
+    let in_time = wait(&child, Duration::from_secs(test.binary.timeout_s))?;
     // Also when it ended: what it left running must not meet the next test.
     let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     let status = child.wait()?;
@@ -194,7 +200,11 @@ mod tests {
     fn names(choice: Choice<'_>) -> Vec<(String, bool)> {
         let all = ["one", "deep::two", "three"].map(String::from);
         let ignored = ["three"].map(String::from);
-        chosen("imp2", &all, &ignored, choice)
+        let binary = TestBinary {
+            name: "imp2".into(),
+            timeout_s: 1,
+        };
+        chosen(&binary, &all, &ignored, choice)
             .iter()
             .map(|test| (test.name(), test.ignored))
             .collect()

@@ -57,15 +57,15 @@ fn task(task: &Task, reports: &Reports) -> Result<()> {
         Task::Shell { size, term } => shell::run(*size, term.as_deref(), reports),
         Task::Test {
             binaries,
+            env,
             filter,
             ignored,
-            timeout_s,
         } => {
             let choice = suite::Choice {
                 filter: filter.as_deref(),
                 ignored: *ignored,
             };
-            suite::run(binaries, choice, *timeout_s, reports)
+            suite::run(binaries, env, choice, reports)
         }
     }
 }

@@ -4,6 +4,7 @@
 //! All of it panics when something does not work, with what was tried: a test
 //! that cannot be set up has failed.
 
+pub mod fire;
 pub mod imp2;
 pub mod listen;
 pub mod module;

@@ -231,13 +231,10 @@ impl<'a> Guest<'a> {
         self.hardware(image, Console::Log(log))
     }
 
-    /// The names of the test binaries.
-    pub(crate) fn tests(&self) -> Vec<String> {
-        self.binaries
-            .tests
-            .iter()
-            .map(|(name, _)| name.clone())
-            .collect()
+    /// The names of the test binaries that this kernel can run.
+    pub(crate) fn tests(&self) -> impl Iterator<Item = &str> {
+        let names = self.binaries.tests.iter().map(|(name, _)| name.as_str());
+        names.filter(|name| self.kernel.fire || !is_fire(name))
     }
 
     fn machine(&self, job: &Job, copies: &[ImageFile], interactive: bool) -> Result<Machine> {
@@ -300,6 +297,11 @@ impl<'a> Guest<'a> {
         }
         ui::say("see", log.display());
     }
+}
+
+/// Is it a binary of tests that put the module under fire?
+pub(crate) fn is_fire(test: &str) -> bool {
+    test.starts_with("fire_")
 }
 
 fn item(path: &str, mode: u32, source: &Path) -> ImageFile {

@@ -1,0 +1,31 @@
+//! What the tests under fire (`fire_*`) have in common: random numbers that can be
+//! had again, and how much of everything.
+
+use std::env;
+use std::time::SystemTime;
+
+use fastrand::Rng;
+
+/// Random numbers from `ICMPTAP_SEED` (`vm-test --seed`), or else of this moment.
+/// The seed is printed, so that what was found can be found again.
+pub fn random() -> Rng {
+    let seed = variable("ICMPTAP_SEED").unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        now.expect("later than 1970").as_nanos() as u64
+    });
+    println!("measured: --seed {seed}");
+    Rng::with_seed(seed)
+}
+
+/// How often, from `ICMPTAP_ITERATIONS` (`vm-test --iterations`), or else `usually`.
+pub fn iterations(usually: u64) -> u64 {
+    variable("ICMPTAP_ITERATIONS").unwrap_or(usually)
+}
+
+fn variable(name: &str) -> Option<u64> {
+    let text = env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|error| panic!("{name}={text}: {error}")),
+    )
+}
