@@ -14,6 +14,7 @@ mod generated;
 mod guest_packages;
 mod kernel;
 mod kernels;
+mod lanes;
 mod linux_source;
 mod oracle;
 mod setup;

@@ -147,7 +147,7 @@ fn module(kernels: &[String], locked: bool) -> Result<Tally> {
 /// The tests of vm/tests in guests.
 fn guest(kernels: &[String], options: &Options, locked: bool) -> Result<Tally> {
     let summary = vm_test::in_guests(kernels, options, &Choice::ALL, locked);
-    if kernels.len() > 1 {
+    if summary.parts.len() > 1 {
         print!("{}", tally::table(&summary.parts));
     }
     Ok(summary.tally)

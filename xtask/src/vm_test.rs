@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use icmptap_guest::{Outcome, Report, Task, TestBinary};
 
+use crate::kernel::{self, Kernel};
 use crate::tally::{self, Part, Tally};
 use crate::vm::artifacts::Wanted;
-use crate::vm::machine::{self, Errand, Guest, Options};
-use crate::{kernel, ui};
+use crate::vm::machine::{self, Errand, Guest, Options, Share};
+use crate::{lanes, ui};
 
 /// Run the tests of vm/tests in a guest
 ///
@@ -99,14 +100,23 @@ pub(crate) struct Summary {
     pub(crate) tally: Tally,
     /// Of the worst verdict.
     pub(crate) code: u8,
-    /// What each kernel took, building included.
+    /// What each guest took, building included.
     pub(crate) parts: Vec<Part>,
+}
+
+impl Summary {
+    fn add(&mut self, title: String, took: Duration, (tally, code): (Tally, u8)) {
+        self.tally += tally;
+        // The worst is the highest.
+        self.code = self.code.max(code);
+        self.parts.push((title, took, tally));
+    }
 }
 
 pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
     let kernels = kernel::chosen(&args.kernel, args.all)?;
     let summary = in_guests(&kernels, &args.options, &args.choice, locked);
-    if kernels.len() > 1 {
+    if summary.parts.len() > 1 {
         print!("{}", tally::table(&summary.parts));
     }
     let Tally { passed, failed } = summary.tally;
@@ -114,7 +124,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
     Ok(summary.code.into())
 }
 
-/// Runs tests in a guest of each kernel, and prints what becomes of each. A kernel
+/// Runs tests in guests of each kernel, and prints what becomes of each. A kernel
 /// for which there is no guest is one failure, and does not keep the others back.
 pub(crate) fn in_guests(
     kernels: &[String],
@@ -123,20 +133,33 @@ pub(crate) fn in_guests(
     locked: bool,
 ) -> Summary {
     let mut summary = Summary::default();
-    for kernel in kernels {
+    let (ready, missing): (Vec<_>, Vec<_>) = kernels
+        .iter()
+        .map(|name| (name, kernel::ensure(Some(name), locked)))
+        .partition(|(_, kernel)| kernel.is_ok());
+    for (name, kernel) in missing {
+        let error = kernel.expect_err("it is one of those");
+        ui::error(&error.context(name.clone()));
+        summary.add(name.clone(), Duration::ZERO, (Tally::FAILED, NO_GUEST));
+    }
+    let kernels: Vec<_> = ready
+        .into_iter()
+        .filter_map(|(_, kernel)| kernel.ok())
+        .collect();
+    let runs = runs(&kernels, choice);
+    let names = runs.len() > 1;
+    let results = lanes::each(&runs, |run| {
         let start = Instant::now();
-        if kernels.len() > 1 {
-            ui::say("kernel", kernel);
-        }
-        let (tally, code) = in_guest(kernel, options, choice, locked).unwrap_or_else(|error| {
-            ui::error(&error.context(kernel.clone()));
+        let prefix = names.then(|| run.title());
+        let result = in_guest(run, prefix.as_deref(), options, choice, locked);
+        (result, start.elapsed())
+    });
+    for (run, (result, took)) in runs.iter().zip(results) {
+        let result = result.unwrap_or_else(|error| {
+            ui::error(&error.context(run.title()));
             (Tally::FAILED, NO_GUEST)
         });
-        summary.tally += tally;
-        // The worst is the highest.
-        summary.code = summary.code.max(code);
-        let part = (kernel.clone(), start.elapsed(), tally);
-        summary.parts.push(part);
+        summary.add(run.title(), took, result);
     }
     summary
 }
@@ -144,11 +167,54 @@ pub(crate) fn in_guests(
 /// The exit status of an error of our own.
 const NO_GUEST: u8 = 125;
 
-/// What became of the tests on this kernel, and the verdict's exit status.
-fn in_guest(kernel: &str, options: &Options, choice: &Choice, locked: bool) -> Result<(Tally, u8)> {
-    let guest = Guest::prepare(options, Some(kernel), true, Wanted::Tests, locked)?;
+/// One guest, and the tests that it runs.
+#[derive(Debug, PartialEq)]
+struct Run<'a> {
+    kernel: &'a Kernel,
+    share: Share,
+}
+
+impl Run<'_> {
+    fn title(&self) -> String {
+        match self.share {
+            Share { of: 1, .. } => self.kernel.name.clone(),
+            Share { nth, of } => format!("{} {}/{of}", self.kernel.name, nth + 1),
+        }
+    }
+}
+
+/// All guests: the slowest kernel's first, and of it as many as it is slow, or else
+/// the others would wait for it.
+fn runs<'a>(kernels: &'a [Kernel], choice: &Choice) -> Vec<Run<'a>> {
+    let mut kernels: Vec<_> = kernels.iter().collect();
+    kernels.sort_by_key(|kernel| std::cmp::Reverse(kernel.slowness));
+    let shares = |kernel: &'a Kernel| {
+        // A share without any test would be a failure.
+        let of = match choice.filter {
+            Some(_) => 1,
+            None => kernel.slowness as usize,
+        };
+        (0..of).map(move |nth| Run {
+            kernel,
+            share: Share { nth, of },
+        })
+    };
+    kernels.into_iter().flat_map(shares).collect()
+}
+
+/// What became of the tests in this guest, and the verdict's exit status. Lines begin
+/// with the prefix.
+fn in_guest(
+    run: &Run<'_>,
+    prefix: Option<&str>,
+    options: &Options,
+    choice: &Choice,
+    locked: bool,
+) -> Result<(Tally, u8)> {
+    let kernel = Some(run.kernel.name.as_str());
+    let guest = Guest::prepare(options, kernel, true, Wanted::Tests, locked)?;
     let binaries: Vec<_> = guest
-        .tests()
+        .tests(run.share)
         .map(|name| TestBinary {
             name: name.to_owned(),
             timeout_s: guest.scaled(choice.timeout(name)).as_secs(),
@@ -168,8 +234,10 @@ fn in_guest(kernel: &str, options: &Options, choice: &Choice, locked: bool) -> R
         silence: longest.map(|seconds| Duration::from_secs(seconds + 20)),
     };
     let end = guest.run(errand, &mut |report| {
-        if let Some(text) = line(report)? {
-            println!("{text}");
+        match (line(report)?, prefix) {
+            (Some(text), Some(prefix)) => println!("{prefix:14}  {text}"),
+            (Some(text), None) => println!("{text}"),
+            (None, _) => (),
         }
         Ok(())
     })?;
@@ -224,6 +292,30 @@ mod tests {
             output: output.as_bytes().to_vec().into(),
         };
         line(&report).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_slow_kernel_has_several_guests_and_goes_first() {
+        let kernel = |name: &str, slowness| Kernel {
+            name: name.into(),
+            release: String::new(),
+            vmlinuz: "/".into(),
+            modules: "/".into(),
+            kdir: "/".into(),
+            slowness,
+            fire: false,
+        };
+        let kernels = [kernel("quick", 1), kernel("slow", 2)];
+        let titles = |choice: &Choice| -> Vec<_> {
+            let runs = runs(&kernels, choice);
+            runs.iter().map(Run::title).collect()
+        };
+        assert_eq!(titles(&Choice::ALL), ["slow 1/2", "slow 2/2", "quick"]);
+        let one = Choice {
+            filter: Some("imp2::".into()),
+            ..Choice::ALL
+        };
+        assert_eq!(titles(&one), ["slow", "quick"]);
     }
 
     #[test]

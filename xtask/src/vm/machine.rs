@@ -231,10 +231,12 @@ impl<'a> Guest<'a> {
         self.hardware(image, Console::Log(log))
     }
 
-    /// The names of the test binaries that this kernel can run.
-    pub(crate) fn tests(&self) -> impl Iterator<Item = &str> {
+    /// The names of the test binaries that this kernel can run: of all of them, this
+    /// share.
+    pub(crate) fn tests(&self, share: Share) -> impl Iterator<Item = &str> {
         let names = self.binaries.tests.iter().map(|(name, _)| name.as_str());
-        names.filter(|name| self.kernel.fire || !is_fire(name))
+        let names = names.filter(|name| self.kernel.fire || !is_fire(name));
+        names.skip(share.nth).step_by(share.of)
     }
 
     fn machine(&self, job: &Job, copies: &[ImageFile], interactive: bool) -> Result<Machine> {
@@ -297,6 +299,13 @@ impl<'a> Guest<'a> {
         }
         ui::say("see", log.display());
     }
+}
+
+/// A part of the tests: each of them is in one of `of` shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) nth: usize,
+    pub(crate) of: usize,
 }
 
 /// Is it a binary of tests that put the module under fire?
