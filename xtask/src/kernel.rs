@@ -58,6 +58,15 @@ pub(crate) fn chosen(names: &[String], all: bool) -> Result<Vec<String>> {
     Kernels::of_this_workspace()?.config.chosen(names, all)
 }
 
+/// The kernels that `test` is for: all, or these, or those that it usually takes.
+pub(crate) fn chosen_for_test(names: &[String], all: bool) -> Result<Vec<String>> {
+    let config = Kernels::of_this_workspace()?.config;
+    match names {
+        [] => config.chosen(&config.test, all),
+        names => config.chosen(names, all),
+    }
+}
+
 /// The files that name and pin the kernels.
 pub(crate) struct Kernels {
     pub(crate) config: Config,
@@ -72,6 +81,9 @@ pub(crate) struct Kernels {
 pub(crate) struct Config {
     /// The kernel to use when none is named.
     pub(crate) default: String,
+    /// The kernels that `test` takes when none is named; empty: the default one.
+    #[serde(default)]
+    pub(crate) test: Vec<String>,
     #[serde(rename = "kernel")]
     pub(crate) kernels: BTreeMap<String, Spec>,
 }
