@@ -1,19 +1,35 @@
 //! Network namespaces and the wires between them.
+//!
+//! Made by system calls and rtnetlink: a slow kernel takes longer to start `ip`
+//! than for all that `ip` then does, and each test makes several of them.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::future::poll_fn;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
+use std::pin::pin;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use std::{panic, process, thread};
 
+use futures_core::Stream;
+use rtnetlink::packet_route::address::AddressHeaderFlags;
+use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute};
+use rtnetlink::{Handle, LinkUnspec, LinkVeth};
 use rustix::fd::AsFd;
+use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use rustix::net::netdevice::name_to_index;
 use rustix::thread::{
     CapabilitySet, LinkNameSpaceType, capabilities, move_into_link_name_space, set_capabilities,
 };
 
-use crate::process::{command, run, succeed, succeed_with, wait_until};
+use crate::process::{command, succeed, succeed_with, wait_until};
+use crate::sys;
+
+/// Where `ip netns` looks for namespaces.
+const NAMED: &str = "/run/netns";
 
 /// A network namespace, deleted with its last process when dropped.
 pub struct Namespace {
@@ -30,30 +46,36 @@ impl Namespace {
         let namespace = Self {
             name: format!("t{}-{nth}", process::id()),
         };
-        run(&format!("ip netns add {}", namespace.name));
-        namespace.set_ipv6(false);
-        namespace.ip("link set lo up");
+        let made = thread::scope(|scope| scope.spawn(|| namespace.make()).join());
+        made.unwrap_or_else(|panic| panic::resume_unwind(panic));
         namespace
+    }
+
+    /// Makes it, on this thread, which is in it from then on.
+    fn make(&self) {
+        fs::create_dir_all(NAMED).unwrap_or_else(|error| panic!("{NAMED}: {error}"));
+        let path = self.path();
+        File::create_new(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        sys::new_network_namespace().expect("unshare");
+        mount_bind("/proc/thread-self/ns/net", &path)
+            .unwrap_or_else(|error| panic!("mount on {path}: {error}"));
+        set_ipv6(false);
+        configure(async |handle| {
+            let lo = LinkUnspec::new_with_name("lo").up().build();
+            handle.link().set(lo).execute().await.expect("lo up");
+        });
     }
 
     /// Turns IPv6 on, for the interfaces that are here and those to come.
     pub fn enable_ipv6(&self) {
-        self.set_ipv6(true);
-    }
-
-    fn set_ipv6(&self, on: bool) {
-        self.enter(|| {
-            for which in ["all", "default"] {
-                let path = format!("/proc/sys/net/ipv6/conf/{which}/disable_ipv6");
-                fs::write(&path, if on { "0" } else { "1" })
-                    .unwrap_or_else(|error| panic!("{path}: {error}"));
-            }
-        });
+        self.enter(|| set_ipv6(true));
     }
 
     /// A [`Command`] that runs in here, from words divided by spaces.
     pub fn command(&self, words: &str) -> Command {
-        command(&format!("ip netns exec {} {words}", self.name))
+        let mut command = command(words);
+        sys::start_in(&mut command, self.file().into());
+        command
     }
 
     /// Runs `words` in here to their end, which has to be a success; returns
@@ -97,14 +119,43 @@ impl Namespace {
         succeed_with(&mut command, lines);
     }
 
-    /// What `ip -json link show` says of an interface in here, by its key.
-    pub fn link(&self, interface: &str, key: &str) -> String {
-        let links = self.run(&format!("ip -json link show {interface}"));
-        let links: serde_json::Value = serde_json::from_str(&links).expect("JSON");
-        match &links[0][key] {
-            serde_json::Value::String(text) => text.clone(),
-            value => value.to_string(),
-        }
+    /// The number of an interface in here.
+    pub fn interface(&self, name: &str) -> u32 {
+        self.enter(|| index(name))
+    }
+
+    /// The link-layer address of an interface in here.
+    pub fn mac(&self, interface: &str) -> Vec<u8> {
+        self.enter(|| {
+            configure(async |handle| {
+                let get = handle.link().get().match_name(interface);
+                let mut links = pin!(get.execute());
+                let link = poll_fn(|context| links.as_mut().poll_next(context)).await;
+                let attributes = link.expect("an answer").expect("a link").attributes;
+                let mut addresses =
+                    attributes
+                        .into_iter()
+                        .filter_map(|attribute| match attribute {
+                            LinkAttribute::Address(address) => Some(address),
+                            _ => None,
+                        });
+                addresses.next().expect("an address")
+            })
+        })
+    }
+
+    /// Gives an interface in here an address at once, an IPv6 one too.
+    fn add_address(&self, interface: &str, address: impl Into<IpAddr>, prefix: u8) {
+        let address = address.into();
+        self.enter(|| {
+            configure(async |handle| {
+                let mut add = handle.address().add(index(interface), address, prefix);
+                if address.is_ipv6() {
+                    add.message_mut().header.flags |= AddressHeaderFlags::Nodad;
+                }
+                add.execute().await.expect("an address");
+            });
+        });
     }
 
     /// The inode number by which the kernel names it.
@@ -113,16 +164,49 @@ impl Namespace {
     }
 
     fn file(&self) -> File {
-        let path = format!("/run/netns/{}", self.name);
+        let path = self.path();
         File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    fn path(&self) -> String {
+        format!("{NAMED}/{}", self.name)
     }
 }
 
 impl Drop for Namespace {
     fn drop(&mut self) {
         // No panic within a panic; what is left over ends with the guest.
-        let _ = command(&format!("ip netns del {}", self.name)).status();
+        let _ = unmount(self.path(), UnmountFlags::DETACH);
+        let _ = fs::remove_file(self.path());
     }
+}
+
+/// Of the thread's namespace.
+fn set_ipv6(on: bool) {
+    for which in ["all", "default"] {
+        let path = format!("/proc/sys/net/ipv6/conf/{which}/disable_ipv6");
+        fs::write(&path, if on { "0" } else { "1" })
+            .unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+}
+
+/// The number of an interface in the thread's namespace.
+fn index(interface: &str) -> u32 {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None);
+    name_to_index(socket.expect("socket"), interface)
+        .unwrap_or_else(|error| panic!("{interface}: {error}"))
+}
+
+/// Speaks rtnetlink in the thread's namespace.
+fn configure<T>(work: impl AsyncFnOnce(Handle) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build();
+    runtime.expect("a runtime").block_on(async {
+        let (connection, handle, _) = rtnetlink::new_connection().expect("a netlink socket");
+        tokio::spawn(connection);
+        work(handle).await
+    })
 }
 
 /// Two namespaces and a veth pair between them, `eth0` at both ends.
@@ -164,7 +248,7 @@ impl Wire {
         wire.right.enable_ipv6();
         let wire = wire.connect();
         for (namespace, address) in [(&wire.left, Self::LEFT6), (&wire.right, Self::RIGHT6)] {
-            namespace.ip(&format!("addr add {address}/64 dev eth0 nodad"));
+            namespace.add_address("eth0", address, 64);
         }
         wire
     }
@@ -178,10 +262,17 @@ impl Wire {
             (&self.left, &self.right, Self::RIGHT),
             (&self.right, &self.left, Self::LEFT),
         ] {
-            let link = to.link("eth0", "address");
-            from.ip(&format!(
-                "neigh add {address} lladdr {link} nud permanent dev eth0"
-            ));
+            let mac = to.mac("eth0");
+            from.enter(|| {
+                configure(async |handle| {
+                    let neighbours = handle.neighbours();
+                    let add = neighbours.add(index("eth0"), address.into());
+                    add.link_layer_address(&mac)
+                        .execute()
+                        .await
+                        .expect("a neighbour");
+                });
+            });
         }
         self
     }
@@ -192,14 +283,25 @@ pub type End<'a> = (&'a Namespace, &'a str, Ipv4Addr);
 
 /// Joins two namespaces by a veth pair.
 pub fn connect(one: End<'_>, two: End<'_>) {
-    run(&format!(
-        "ip link add {} netns {} type veth peer name {} netns {}",
-        one.1, one.0.name, two.1, two.0.name
-    ));
+    let other = two.0.file();
+    let peer = LinkUnspec::new_with_name(two.1)
+        .append_extra_attribute(LinkAttribute::NetNsFd(other.as_raw_fd()))
+        .build();
+    let pair = LinkVeth::new(one.1, two.1).set_info_data(InfoData::Veth(InfoVeth::Peer(peer)));
+    one.0.enter(|| {
+        configure(async |handle| {
+            let add = handle.link().add(pair.build());
+            add.execute().await.expect("a veth pair");
+        });
+    });
     for (namespace, interface, address) in [one, two] {
-        namespace.ip(&format!(
-            "addr add {address}/24 dev {interface}\nlink set {interface} up\n"
-        ));
+        namespace.add_address(interface, address, 24);
+        namespace.enter(|| {
+            configure(async |handle| {
+                let up = LinkUnspec::new_with_name(interface).up().build();
+                handle.link().set(up).execute().await.expect("it is up");
+            });
+        });
     }
 }
 

@@ -191,15 +191,13 @@ impl Sender {
 
     /// From one `eth0` to the other, whose wire it is.
     pub fn between(from: &Namespace, to: &Namespace) -> Self {
-        let index = from.link("eth0", "ifindex");
-        let mut addresses = mac(to);
-        addresses.extend(mac(from));
+        let index = from.interface("eth0");
+        let addresses = [to.mac("eth0"), from.mac("eth0")].concat();
 
         let socket = from.enter(|| {
             let protocol = socket2::Protocol::from(i32::from(ETH_P_IP.to_be()));
             Socket::new(Domain::PACKET, Type::RAW, Some(protocol)).expect("socket")
         });
-        let index = index.parse().expect("an index");
         socket.bind(&link_address(index, ETH_P_IP)).expect("bind");
         Self { socket, addresses }
     }
@@ -254,15 +252,6 @@ pub fn flood(namespace: &Namespace, to: Ipv4Addr, count: u32) {
         socket.send_to(&request, &to).expect("send");
     }
     settle();
-}
-
-/// Of `eth0` in there.
-fn mac(namespace: &Namespace) -> Vec<u8> {
-    namespace
-        .link("eth0", "address")
-        .split(':')
-        .map(|byte| u8::from_str_radix(byte, 16).expect("hexadecimal"))
-        .collect()
 }
 
 /// Active objects of a slab cache, from `/proc/slabinfo`.

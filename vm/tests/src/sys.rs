@@ -1,11 +1,14 @@
-//! The two things that no crate does safely: netlink's socket options and a
-//! link-layer address.
+//! What no crate does safely: netlink's socket options, a link-layer address, a
+//! namespace for one thread, and for a program.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 use socket2::{SockAddr, SockAddrStorage};
 
 /// Sets a boolean option of level `SOL_NETLINK`.
@@ -25,12 +28,12 @@ pub(crate) fn enable_netlink(socket: BorrowedFd<'_>, option: c_int) {
 }
 
 /// `struct sockaddr_ll`: an interface, and the EtherType to send and receive.
-pub(crate) fn link_address(index: i32, ethertype: u16) -> SockAddr {
+pub(crate) fn link_address(index: u32, ethertype: u16) -> SockAddr {
     let mut storage = SockAddrStorage::zeroed();
     let address = libc::sockaddr_ll {
         sll_family: libc::AF_PACKET as u16,
         sll_protocol: ethertype.to_be(),
-        sll_ifindex: index,
+        sll_ifindex: index as i32,
         sll_hatype: 0,
         sll_pkttype: 0,
         sll_halen: 0,
@@ -42,4 +45,22 @@ pub(crate) fn link_address(index: i32, ethertype: u16) -> SockAddr {
         *storage.view_as::<libc::sockaddr_ll>() = address;
         SockAddr::new(storage, size_of::<libc::sockaddr_ll>() as u32)
     }
+}
+
+/// Moves the thread, and no other, into a network namespace that is made for it.
+pub(crate) fn new_network_namespace() -> rustix::io::Result<()> {
+    // SAFETY: the file descriptors, of which this could be a danger to others,
+    // stay shared.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNET) }
+}
+
+/// Has a program start in this network namespace.
+pub(crate) fn start_in(command: &mut Command, namespace: OwnedFd) {
+    let enter = move || {
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+            .map_err(io::Error::from)
+    };
+    // SAFETY: between fork and exec, `enter` makes one system call; it neither
+    // allocates nor takes a lock.
+    unsafe { command.pre_exec(enter) };
 }

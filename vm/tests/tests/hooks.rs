@@ -126,14 +126,7 @@ fn a_router_sees_what_it_forwards() {
     assert_eq!(seen["ipv4"], expected);
     assert_eq!(seen["ipv6"], expected);
 
-    let index = |name| {
-        routed
-            .router
-            .link(name, "ifindex")
-            .parse()
-            .expect("a number")
-    };
-    let (left, right): (u32, u32) = (index("eth0"), index("eth1"));
+    let [left, right] = ["eth0", "eth1"].map(|name| routed.router.interface(name));
     for event in &heard.events {
         let event = event.as_ref();
         if event.hook() == Hook::Forward && is_request(&event) {

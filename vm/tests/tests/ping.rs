@@ -69,10 +69,10 @@ fn requests_and_replies_each_arrive_once() {
 
     for (heard, namespace) in [(&left, &wire.left), (&right, &wire.right)] {
         assert_eq!(heard.lost, 0);
-        let index: u64 = namespace.link("eth0", "ifindex").parse().expect("a number");
+        let index = namespace.interface("eth0");
         for event in &heard.events {
             let event = event.as_ref();
-            assert_eq!(event.iif().map(|index| u64::from(index.0)), Some(index));
+            assert_eq!(event.iif().map(|index| index.0), Some(index));
             assert_eq!(u64::from(event.netns().0), namespace.inode());
             assert!(
                 (before..=after).contains(&event.time()),
