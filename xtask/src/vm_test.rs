@@ -54,8 +54,9 @@ pub(crate) struct Choice {
     #[arg(long, value_name = "COUNT")]
     iterations: Option<u64>,
 
-    /// Only tests whose BINARY::TEST contains this
-    filter: Option<String>,
+    /// Only tests whose BINARY::TEST contains one of these
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
 }
 
 impl Choice {
@@ -70,7 +71,7 @@ impl Choice {
         timeout: None,
         seed: None,
         iterations: None,
-        filter: None,
+        filters: Vec::new(),
     };
 
     /// Of this binary's tests, each.
@@ -190,9 +191,9 @@ fn runs<'a>(kernels: &'a [Kernel], choice: &Choice) -> Vec<Run<'a>> {
     kernels.sort_by_key(|kernel| std::cmp::Reverse(kernel.slowness));
     let shares = |kernel: &'a Kernel| {
         // A share without any test would be a failure.
-        let of = match choice.filter {
-            Some(_) => 1,
-            None => kernel.slowness as usize,
+        let of = match choice.filters[..] {
+            [] => kernel.slowness as usize,
+            [..] => 1,
         };
         (0..of).map(move |nth| Run {
             kernel,
@@ -225,7 +226,7 @@ fn in_guest(
         task: Task::Test {
             binaries,
             env: choice.env(),
-            filter: choice.filter.clone(),
+            filters: choice.filters.clone(),
             ignored: choice.ignored,
         },
         copies: &[],
@@ -312,7 +313,7 @@ mod tests {
         };
         assert_eq!(titles(&Choice::ALL), ["slow 1/2", "slow 2/2", "quick"]);
         let one = Choice {
-            filter: Some("imp2::".into()),
+            filters: vec!["imp2::".into()],
             ..Choice::ALL
         };
         assert_eq!(titles(&one), ["slow", "quick"]);

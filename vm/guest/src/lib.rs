@@ -53,8 +53,8 @@ pub enum Task {
         binaries: Vec<TestBinary>,
         /// Added to their environment.
         env: Vec<(String, String)>,
-        /// Only those whose `binary::test` contains this.
-        filter: Option<String>,
+        /// Only those whose `binary::test` contains one of these; all, if there is none.
+        filters: Vec<String>,
         /// Only those that are marked `#[ignore]`, instead of only those that are not.
         ignored: bool,
     },

@@ -58,11 +58,11 @@ fn task(task: &Task, reports: &Reports) -> Result<()> {
         Task::Test {
             binaries,
             env,
-            filter,
+            filters,
             ignored,
         } => {
             let choice = suite::Choice {
-                filter: filter.as_deref(),
+                filters,
                 ignored: *ignored,
             };
             suite::run(binaries, env, choice, reports)
