@@ -7,6 +7,7 @@ mod archive;
 mod boot_bench;
 mod build_module;
 mod cache;
+mod coverage;
 mod demo;
 mod gen_api;
 mod gen_bindings;

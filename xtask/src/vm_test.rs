@@ -1,11 +1,13 @@
 //! `vm-test`: the tests of vm/tests, in guests.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use icmptap_guest::{Outcome, Report, Task, TestBinary};
 
+use crate::coverage::{self, Counts, Lines};
 use crate::kernel::{self, Kernel};
 use crate::tally::{self, Part, Tally};
 use crate::vm::artifacts::Wanted;
@@ -74,6 +76,11 @@ impl Choice {
         filters: Vec::new(),
     };
 
+    /// Are these all tests that there are?
+    fn is_whole(&self) -> bool {
+        self.filters.is_empty() && !self.ignored
+    }
+
     /// Of this binary's tests, each.
     fn timeout(&self, binary: &str) -> Duration {
         let usual = match machine::is_fire(binary) {
@@ -106,11 +113,11 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    fn add(&mut self, title: String, took: Duration, (tally, code): (Tally, u8)) {
-        self.tally += tally;
+    fn add(&mut self, title: String, took: Duration, ran: &Ran) {
+        self.tally += ran.tally;
         // The worst is the highest.
-        self.code = self.code.max(code);
-        self.parts.push((title, took, tally));
+        self.code = self.code.max(ran.code);
+        self.parts.push((title, took, ran.tally));
     }
 }
 
@@ -141,7 +148,7 @@ pub(crate) fn in_guests(
     for (name, kernel) in missing {
         let error = kernel.expect_err("it is one of those");
         ui::error(&error.context(name.clone()));
-        summary.add(name.clone(), Duration::ZERO, (Tally::FAILED, NO_GUEST));
+        summary.add(name.clone(), Duration::ZERO, &Ran::NOT);
     }
     let kernels: Vec<_> = ready
         .into_iter()
@@ -155,12 +162,21 @@ pub(crate) fn in_guests(
         let result = in_guest(run, prefix.as_deref(), options, choice, locked);
         (result, start.elapsed())
     });
+    let mut reached = BTreeMap::<_, Vec<_>>::new();
     for (run, (result, took)) in runs.iter().zip(results) {
-        let result = result.unwrap_or_else(|error| {
+        let mut ran = result.unwrap_or_else(|error| {
             ui::error(&error.context(run.title()));
-            (Tally::FAILED, NO_GUEST)
+            Ran::NOT
         });
-        summary.add(run.title(), took, result);
+        let lines = ran.lines.take();
+        reached.entry(&run.kernel.name).or_default().push(lines);
+        summary.add(run.title(), took, &ran);
+    }
+    for (kernel, lines) in reached {
+        let start = Instant::now();
+        if let Some(ran) = cover(kernel, lines, choice) {
+            summary.add(format!("{kernel} lines"), start.elapsed(), &ran);
+        }
     }
     summary
 }
@@ -203,15 +219,14 @@ fn runs<'a>(kernels: &'a [Kernel], choice: &Choice) -> Vec<Run<'a>> {
     kernels.into_iter().flat_map(shares).collect()
 }
 
-/// What became of the tests in this guest, and the verdict's exit status. Lines begin
-/// with the prefix.
+/// Runs the tests of one guest. Lines begin with the prefix.
 fn in_guest(
     run: &Run<'_>,
     prefix: Option<&str>,
     options: &Options,
     choice: &Choice,
     locked: bool,
-) -> Result<(Tally, u8)> {
+) -> Result<Ran> {
     let kernel = Some(run.kernel.name.as_str());
     let guest = Guest::prepare(options, kernel, true, Wanted::Tests, locked)?;
     let binaries: Vec<_> = guest
@@ -234,13 +249,14 @@ fn in_guest(
         // The guest ends a slow test itself; this is for when it cannot.
         silence: longest.map(|seconds| Duration::from_secs(seconds + 20)),
     };
+    let mut counts = Counts::default();
     let end = guest.run(errand, &mut |report| {
         match (line(report)?, prefix) {
             (Some(text), Some(prefix)) => println!("{prefix:14}  {text}"),
             (Some(text), None) => println!("{text}"),
             (None, _) => (),
         }
-        Ok(())
+        counts.add(report)
     })?;
     let mut tally = Tally {
         passed: end.tally.passed,
@@ -251,7 +267,51 @@ fn in_guest(
     if code != 0 && tally.failed == 0 {
         tally += Tally::FAILED;
     }
-    Ok((tally, code))
+    // Without its last words there is nothing to read, and it failed anyway.
+    let lines = match guest.counted() {
+        Some(counted) if end.tally.is_done() => Some(coverage::read(&counted, &counts)?),
+        _ => None,
+    };
+    Ok(Ran { tally, code, lines })
+}
+
+/// What became of the tests in one guest.
+struct Ran {
+    tally: Tally,
+    /// The verdict's exit status.
+    code: u8,
+    /// What they reached of the module, if that is known.
+    lines: Option<Lines>,
+}
+
+impl Ran {
+    /// There was no guest.
+    const NOT: Ran = Ran {
+        tally: Tally::FAILED,
+        code: NO_GUEST,
+        lines: None,
+    };
+}
+
+/// What the guests of one kernel together reached of the module. The whole suite is
+/// judged by it, and that is one check more; parts of it can only be looked at.
+fn cover(kernel: &str, guests: Vec<Option<Lines>>, choice: &Choice) -> Option<Ran> {
+    // One that is missing has been told of.
+    let lines = coverage::together(guests.into_iter().collect::<Option<_>>()?);
+    ui::say("reached", format!("by the tests on {kernel}"));
+    print!("{}", coverage::table(&lines));
+    if !choice.is_whole() {
+        return None;
+    }
+    let is_enough = coverage::check(&lines).unwrap_or_else(|error| {
+        ui::error(&error);
+        false
+    });
+    Some(Ran {
+        tally: Tally::of(is_enough),
+        code: u8::from(!is_enough),
+        lines: None,
+    })
 }
 
 /// One line a test as it ends, a failure's output below.

@@ -111,6 +111,14 @@ pub enum Report {
         /// What it wrote, unless it passed.
         output: Bytes,
     },
+    /// How often the module's code was reached, of one of its source files: what the
+    /// compiler's gcov reads. Of the job's end, in kernels that count.
+    Coverage {
+        /// Where the host's compiler would have it: `/…/main.gcda`.
+        file: String,
+        /// The counts.
+        data: Bytes,
+    },
     /// Something that the guest's first process could not do. It makes the job a failure.
     Problem {
         /// In words.

@@ -1,6 +1,7 @@
 //! A guest, from the options of a command to its verdict: what the commands that
 //! boot one have in common.
 
+use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use super::qemu::{Accel, Console, Machine};
 use super::verdict::{Expected, Verdict};
 use super::{accel, artifacts, image, modules};
 use crate::cache::Cache;
+use crate::coverage::Counted;
 use crate::guest_packages::{ImageFile, ensure_image_files, kernel_modules};
 use crate::kernel::{self, Kernel};
 use crate::setup::{self, Tool};
@@ -237,6 +239,19 @@ impl<'a> Guest<'a> {
         let names = self.binaries.tests.iter().map(|(name, _)| name.as_str());
         let names = names.filter(|name| self.kernel.fire || !is_fire(name));
         names.skip(share.nth).step_by(share.of)
+    }
+
+    /// What is needed to read how often the module's code was reached, in a kernel
+    /// that counts.
+    pub(crate) fn counted(&self) -> Option<Counted> {
+        let config = self.kernel.kdir.join(".config");
+        let config = fs::read_to_string(config).unwrap_or_default();
+        let counts = config.lines().any(|line| line == "CONFIG_GCOV_KERNEL=y");
+        let objects = self.module.as_ref()?.parent()?;
+        counts.then(|| Counted {
+            objects: objects.to_owned(),
+            work: self.place.file("coverage"),
+        })
     }
 
     fn machine(&self, job: &Job, copies: &[ImageFile], interactive: bool) -> Result<Machine> {
