@@ -18,6 +18,7 @@ mod kernels;
 mod lanes;
 mod linux_source;
 mod oracle;
+mod self_check;
 mod setup;
 mod static_check;
 mod tally;

@@ -12,7 +12,7 @@ use crate::kernel::{self, Kernel};
 use crate::tally::{self, Part, Tally};
 use crate::vm::artifacts::Wanted;
 use crate::vm::machine::{self, Errand, Guest, Options, Share};
-use crate::{lanes, ui};
+use crate::{lanes, self_check, ui};
 
 /// Run the tests of vm/tests in a guest
 ///
@@ -28,6 +28,11 @@ pub(crate) struct Args {
     /// Boot every kernel of vm/kernels.toml
     #[arg(long, conflicts_with = "kernel")]
     all: bool,
+
+    /// Put known bugs into the module, and see that the tests find each; a FILTER is
+    /// for the bugs
+    #[arg(long, conflicts_with_all = ["kernel", "all", "ignored"])]
+    self_check: bool,
 
     #[command(flatten)]
     options: Options,
@@ -81,6 +86,11 @@ impl Choice {
         self.filters.is_empty() && !self.ignored
     }
 
+    /// Does one of the filters let this name through?
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|part| name.contains(part))
+    }
+
     /// Of this binary's tests, each.
     fn timeout(&self, binary: &str) -> Duration {
         let usual = match machine::is_fire(binary) {
@@ -122,6 +132,11 @@ impl Summary {
 }
 
 pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
+    if args.self_check {
+        let Tally { passed, failed } = self_check::run(&args.options, &args.choice, locked)?;
+        println!("{passed} passed, {failed} failed");
+        return Ok(ExitCode::from(u8::from(failed > 0)));
+    }
     let kernels = kernel::chosen(&args.kernel, args.all)?;
     let summary = in_guests(&kernels, &args.options, &args.choice, locked);
     if summary.parts.len() > 1 {
@@ -229,26 +244,7 @@ fn in_guest(
 ) -> Result<Ran> {
     let kernel = Some(run.kernel.name.as_str());
     let guest = Guest::prepare(options, kernel, true, Wanted::Tests, locked)?;
-    let binaries: Vec<_> = guest
-        .tests(run.share)
-        .map(|name| TestBinary {
-            name: name.to_owned(),
-            timeout_s: guest.scaled(choice.timeout(name)).as_secs(),
-        })
-        .collect();
-    let longest = binaries.iter().map(|binary| binary.timeout_s).max();
-    let errand = Errand {
-        task: Task::Test {
-            binaries,
-            env: choice.env(),
-            filters: choice.filters.clone(),
-            ignored: choice.ignored,
-        },
-        copies: &[],
-        total: None,
-        // The guest ends a slow test itself; this is for when it cannot.
-        silence: longest.map(|seconds| Duration::from_secs(seconds + 20)),
-    };
+    let errand = errand(&guest, run.share, choice, &choice.filters);
     let mut counts = Counts::default();
     let end = guest.run(errand, &mut |report| {
         match (line(report)?, prefix) {
@@ -314,8 +310,37 @@ fn cover(kernel: &str, guests: Vec<Option<Lines>>, choice: &Choice) -> Option<Ra
     })
 }
 
+/// The errand of running this share of the tests, of those that the filters let through.
+pub(crate) fn errand(
+    guest: &Guest<'_>,
+    share: Share,
+    choice: &Choice,
+    filters: &[String],
+) -> Errand<'static> {
+    let binaries: Vec<_> = guest
+        .tests(share)
+        .map(|name| TestBinary {
+            name: name.to_owned(),
+            timeout_s: guest.scaled(choice.timeout(name)).as_secs(),
+        })
+        .collect();
+    let longest = binaries.iter().map(|binary| binary.timeout_s).max();
+    Errand {
+        task: Task::Test {
+            binaries,
+            env: choice.env(),
+            filters: filters.to_vec(),
+            ignored: choice.ignored,
+        },
+        copies: &[],
+        total: None,
+        // The guest ends a slow test itself; this is for when it cannot.
+        silence: longest.map(|seconds| Duration::from_secs(seconds + 20)),
+    }
+}
+
 /// One line a test as it ends, a failure's output below.
-fn line(report: &Report) -> Result<Option<String>> {
+pub(crate) fn line(report: &Report) -> Result<Option<String>> {
     let Report::Test {
         name,
         outcome,
