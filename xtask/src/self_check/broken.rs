@@ -53,16 +53,23 @@ impl Broken {
         Ok(broken)
     }
 
-    /// Whether the bug was found, and for what it is; why not, if not.
-    pub(super) fn judge(&self, verdict: Verdict, said: &[String]) -> Result<(), String> {
-        if verdict != self.verdict {
-            return Err(format!("{verdict}, and not: {}", self.verdict));
-        }
-        let is_it = |line: &String| self.seen.iter().all(|part| line.contains(part));
-        if said.iter().any(is_it) {
-            return Ok(());
-        }
-        Err(format!("{verdict}, and nothing says {:?}", self.seen))
+    /// Fails if the bug was not found, or not for what it is.
+    pub(super) fn judge<'a>(
+        &self,
+        verdict: Verdict,
+        mut said: impl Iterator<Item = &'a String>,
+    ) -> Result<()> {
+        ensure!(
+            verdict == self.verdict,
+            "{verdict}, and not: {}",
+            self.verdict
+        );
+        ensure!(
+            said.any(|line| self.seen.iter().all(|part| line.contains(part))),
+            "{verdict}, and nothing says {:?}",
+            self.seen
+        );
+        Ok(())
     }
 }
 
@@ -129,16 +136,16 @@ Seen: [icmptap]
         let said =
             |lines: &[&str]| -> Vec<String> { lines.iter().map(ToString::to_string).collect() };
         let good = said(&["Call Trace:", "use-after-free in f+0x1/0x2 [icmptap]"]);
-        let judge = |verdict, said: &[String]| broken().judge(verdict, said);
-        assert_eq!(judge(Verdict::Splat, &good), Ok(()));
+        let judge = |verdict, said: &[String]| broken().judge(verdict, said.iter());
+        judge(Verdict::Splat, &good).unwrap();
         assert_eq!(
-            judge(Verdict::Pass, &good).unwrap_err(),
+            judge(Verdict::Pass, &good).unwrap_err().to_string(),
             "passed, and not: the kernel complained"
         );
         assert!(judge(Verdict::Panic, &good).is_err());
         // Not one of these is all of it.
         let other = said(&["use-after-free in f+0x1/0x2", "f+0x1/0x2 [icmptap]"]);
-        let why = judge(Verdict::Splat, &other).unwrap_err();
+        let why = judge(Verdict::Splat, &other).unwrap_err().to_string();
         assert!(
             why.starts_with("the kernel complained, and nothing says"),
             "{why}"
