@@ -63,6 +63,14 @@ pub(crate) fn for_kernel(kernel: &Kernel, deny_warnings: bool) -> Result<PathBuf
     build(&source(), &valid_kdir(&kernel.kdir)?, &out, deny_warnings)
 }
 
+/// Another module of that name, whose sources are in this directory; `name` is for
+/// where it is built.
+pub(crate) fn other_for_kernel(source: &Path, kernel: &Kernel, name: &str) -> Result<PathBuf> {
+    let out = format!("{}-{name}", kernel.name);
+    let out = workspace::target().join("module").join(out);
+    build(source, &valid_kdir(&kernel.kdir)?, &out, false)
+}
+
 /// The module's sources, by their path in `kernel/`.
 pub(crate) fn sources() -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     read_tree(&source())

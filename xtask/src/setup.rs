@@ -57,6 +57,8 @@ pub(crate) enum Tool {
     LibPython,
     /// With its modules, for checkpatch.
     Perl,
+    /// What makes modules that have to fail.
+    Patch,
 }
 
 /// Makes sure that these are here, or says how to get them.
@@ -143,6 +145,7 @@ impl Tool {
         Tool::Coccinelle,
         Tool::LibPython,
         Tool::Perl,
+        Tool::Patch,
     ];
 
     fn is_here(self) -> bool {
@@ -185,6 +188,7 @@ impl Tool {
             Tool::Coccinelle => "spatch",
             Tool::LibPython => "libpython3",
             Tool::Perl => "perl with its modules",
+            Tool::Patch => "patch",
         }
     }
 
@@ -220,6 +224,7 @@ impl Tool {
             Tool::Coccinelle => ("coccinelle", "coccinelle", "coccinelle"),
             Tool::LibPython => ("libpython3-dev", "python3-devel", "python"),
             Tool::Perl => ("perl", "perl", "perl"),
+            Tool::Patch => ("patch", "patch", "patch"),
         };
         match family {
             Family::Debian => debian,

@@ -19,6 +19,14 @@ impl Tally {
         passed: 0,
         failed: 1,
     };
+
+    /// One check, passed or not.
+    pub(crate) fn of(passed: bool) -> Tally {
+        match passed {
+            true => Tally::PASSED,
+            false => Tally::FAILED,
+        }
+    }
 }
 
 impl AddAssign for Tally {

@@ -1,16 +1,18 @@
 //! `vm-test`: the tests of vm/tests, in guests.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use icmptap_guest::{Outcome, Report, Task, TestBinary};
 
+use crate::coverage::{self, Counts, Lines};
 use crate::kernel::{self, Kernel};
 use crate::tally::{self, Part, Tally};
 use crate::vm::artifacts::Wanted;
 use crate::vm::machine::{self, Errand, Guest, Options, Share};
-use crate::{lanes, ui};
+use crate::{lanes, self_check, ui};
 
 /// Run the tests of vm/tests in a guest
 ///
@@ -26,6 +28,11 @@ pub(crate) struct Args {
     /// Boot every kernel of vm/kernels.toml
     #[arg(long, conflicts_with = "kernel")]
     all: bool,
+
+    /// Put known bugs into the module, and see that the tests find each; a FILTER is
+    /// for the bugs
+    #[arg(long, conflicts_with_all = ["kernel", "all", "ignored"])]
+    self_check: bool,
 
     #[command(flatten)]
     options: Options,
@@ -54,8 +61,9 @@ pub(crate) struct Choice {
     #[arg(long, value_name = "COUNT")]
     iterations: Option<u64>,
 
-    /// Only tests whose BINARY::TEST contains this
-    filter: Option<String>,
+    /// Only tests whose BINARY::TEST contains one of these
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
 }
 
 impl Choice {
@@ -70,8 +78,18 @@ impl Choice {
         timeout: None,
         seed: None,
         iterations: None,
-        filter: None,
+        filters: Vec::new(),
     };
+
+    /// Are these all tests that there are?
+    fn is_whole(&self) -> bool {
+        self.filters.is_empty() && !self.ignored
+    }
+
+    /// Does one of the filters let this name through?
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|part| name.contains(part))
+    }
 
     /// Of this binary's tests, each.
     fn timeout(&self, binary: &str) -> Duration {
@@ -105,15 +123,20 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    fn add(&mut self, title: String, took: Duration, (tally, code): (Tally, u8)) {
-        self.tally += tally;
+    fn add(&mut self, title: String, took: Duration, ran: &Ran) {
+        self.tally += ran.tally;
         // The worst is the highest.
-        self.code = self.code.max(code);
-        self.parts.push((title, took, tally));
+        self.code = self.code.max(ran.code);
+        self.parts.push((title, took, ran.tally));
     }
 }
 
 pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
+    if args.self_check {
+        let Tally { passed, failed } = self_check::run(&args.options, &args.choice, locked)?;
+        println!("{passed} passed, {failed} failed");
+        return Ok(ExitCode::from(u8::from(failed > 0)));
+    }
     let kernels = kernel::chosen(&args.kernel, args.all)?;
     let summary = in_guests(&kernels, &args.options, &args.choice, locked);
     if summary.parts.len() > 1 {
@@ -140,7 +163,7 @@ pub(crate) fn in_guests(
     for (name, kernel) in missing {
         let error = kernel.expect_err("it is one of those");
         ui::error(&error.context(name.clone()));
-        summary.add(name.clone(), Duration::ZERO, (Tally::FAILED, NO_GUEST));
+        summary.add(name.clone(), Duration::ZERO, &Ran::NOT);
     }
     let kernels: Vec<_> = ready
         .into_iter()
@@ -154,12 +177,21 @@ pub(crate) fn in_guests(
         let result = in_guest(run, prefix.as_deref(), options, choice, locked);
         (result, start.elapsed())
     });
+    let mut reached = BTreeMap::<_, Vec<_>>::new();
     for (run, (result, took)) in runs.iter().zip(results) {
-        let result = result.unwrap_or_else(|error| {
+        let mut ran = result.unwrap_or_else(|error| {
             ui::error(&error.context(run.title()));
-            (Tally::FAILED, NO_GUEST)
+            Ran::NOT
         });
-        summary.add(run.title(), took, result);
+        let lines = ran.lines.take();
+        reached.entry(&run.kernel.name).or_default().push(lines);
+        summary.add(run.title(), took, &ran);
+    }
+    for (kernel, lines) in reached {
+        let start = Instant::now();
+        if let Some(ran) = cover(kernel, lines, choice) {
+            summary.add(format!("{kernel} lines"), start.elapsed(), &ran);
+        }
     }
     summary
 }
@@ -190,9 +222,9 @@ fn runs<'a>(kernels: &'a [Kernel], choice: &Choice) -> Vec<Run<'a>> {
     kernels.sort_by_key(|kernel| std::cmp::Reverse(kernel.slowness));
     let shares = |kernel: &'a Kernel| {
         // A share without any test would be a failure.
-        let of = match choice.filter {
-            Some(_) => 1,
-            None => kernel.slowness as usize,
+        let of = match choice.filters[..] {
+            [] => kernel.slowness as usize,
+            [..] => 1,
         };
         (0..of).map(move |nth| Run {
             kernel,
@@ -202,44 +234,25 @@ fn runs<'a>(kernels: &'a [Kernel], choice: &Choice) -> Vec<Run<'a>> {
     kernels.into_iter().flat_map(shares).collect()
 }
 
-/// What became of the tests in this guest, and the verdict's exit status. Lines begin
-/// with the prefix.
+/// Runs the tests of one guest. Lines begin with the prefix.
 fn in_guest(
     run: &Run<'_>,
     prefix: Option<&str>,
     options: &Options,
     choice: &Choice,
     locked: bool,
-) -> Result<(Tally, u8)> {
+) -> Result<Ran> {
     let kernel = Some(run.kernel.name.as_str());
     let guest = Guest::prepare(options, kernel, true, Wanted::Tests, locked)?;
-    let binaries: Vec<_> = guest
-        .tests(run.share)
-        .map(|name| TestBinary {
-            name: name.to_owned(),
-            timeout_s: guest.scaled(choice.timeout(name)).as_secs(),
-        })
-        .collect();
-    let longest = binaries.iter().map(|binary| binary.timeout_s).max();
-    let errand = Errand {
-        task: Task::Test {
-            binaries,
-            env: choice.env(),
-            filter: choice.filter.clone(),
-            ignored: choice.ignored,
-        },
-        copies: &[],
-        total: None,
-        // The guest ends a slow test itself; this is for when it cannot.
-        silence: longest.map(|seconds| Duration::from_secs(seconds + 20)),
-    };
+    let errand = errand(&guest, run.share, choice, &choice.filters);
+    let mut counts = Counts::default();
     let end = guest.run(errand, &mut |report| {
         match (line(report)?, prefix) {
             (Some(text), Some(prefix)) => println!("{prefix:14}  {text}"),
             (Some(text), None) => println!("{text}"),
             (None, _) => (),
         }
-        Ok(())
+        counts.add(report)
     })?;
     let mut tally = Tally {
         passed: end.tally.passed,
@@ -250,11 +263,84 @@ fn in_guest(
     if code != 0 && tally.failed == 0 {
         tally += Tally::FAILED;
     }
-    Ok((tally, code))
+    // Without its last words there is nothing to read, and it failed anyway.
+    let lines = match guest.counted() {
+        Some(counted) if end.tally.is_done() => Some(coverage::read(&counted, &counts)?),
+        _ => None,
+    };
+    Ok(Ran { tally, code, lines })
+}
+
+/// What became of the tests in one guest.
+struct Ran {
+    tally: Tally,
+    /// The verdict's exit status.
+    code: u8,
+    /// What they reached of the module, if that is known.
+    lines: Option<Lines>,
+}
+
+impl Ran {
+    /// There was no guest.
+    const NOT: Ran = Ran {
+        tally: Tally::FAILED,
+        code: NO_GUEST,
+        lines: None,
+    };
+}
+
+/// What the guests of one kernel together reached of the module. The whole suite is
+/// judged by it, and that is one check more; parts of it can only be looked at.
+fn cover(kernel: &str, guests: Vec<Option<Lines>>, choice: &Choice) -> Option<Ran> {
+    // One that is missing has been told of.
+    let lines = coverage::together(guests.into_iter().collect::<Option<_>>()?);
+    ui::say("reached", format!("by the tests on {kernel}"));
+    print!("{}", coverage::table(&lines));
+    if !choice.is_whole() {
+        return None;
+    }
+    let is_enough = coverage::check(&lines).unwrap_or_else(|error| {
+        ui::error(&error);
+        false
+    });
+    Some(Ran {
+        tally: Tally::of(is_enough),
+        code: u8::from(!is_enough),
+        lines: None,
+    })
+}
+
+/// The errand of running this share of the tests, of those that the filters let through.
+pub(crate) fn errand(
+    guest: &Guest<'_>,
+    share: Share,
+    choice: &Choice,
+    filters: &[String],
+) -> Errand<'static> {
+    let binaries: Vec<_> = guest
+        .tests(share)
+        .map(|name| TestBinary {
+            name: name.to_owned(),
+            timeout_s: guest.scaled(choice.timeout(name)).as_secs(),
+        })
+        .collect();
+    let longest = binaries.iter().map(|binary| binary.timeout_s).max();
+    Errand {
+        task: Task::Test {
+            binaries,
+            env: choice.env(),
+            filters: filters.to_vec(),
+            ignored: choice.ignored,
+        },
+        copies: &[],
+        total: None,
+        // The guest ends a slow test itself; this is for when it cannot.
+        silence: longest.map(|seconds| Duration::from_secs(seconds + 20)),
+    }
 }
 
 /// One line a test as it ends, a failure's output below.
-fn line(report: &Report) -> Result<Option<String>> {
+pub(crate) fn line(report: &Report) -> Result<Option<String>> {
     let Report::Test {
         name,
         outcome,
@@ -312,7 +398,7 @@ mod tests {
         };
         assert_eq!(titles(&Choice::ALL), ["slow 1/2", "slow 2/2", "quick"]);
         let one = Choice {
-            filter: Some("imp2::".into()),
+            filters: vec!["imp2::".into()],
             ..Choice::ALL
         };
         assert_eq!(titles(&one), ["slow", "quick"]);

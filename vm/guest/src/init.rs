@@ -1,4 +1,4 @@
-//! Process 1: makes a usable machine, has the worker do the job, powers off.
+//! Process 1: makes a usable machine, has the worker do the job, and ends the machine.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -50,7 +50,8 @@ pub(crate) fn run() -> Result<()> {
         eprintln!("icmptap-guest: {error:#}");
     }
     rustix::fs::sync();
-    reboot(RebootCommand::PowerOff).context("power off")
+    // Which ends QEMU too (-no-reboot), and which a kernel can do that cannot power off.
+    reboot(RebootCommand::Restart).context("restart")
 }
 
 /// Has the worker do the job, and buries whoever dies meanwhile.

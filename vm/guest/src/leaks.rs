@@ -21,7 +21,7 @@ const LINES_MAX: usize = 300;
 /// Forgets what was lost so far.
 pub(crate) fn clear() -> Result<()> {
     if Path::new(FILE).exists() {
-        scan()?;
+        scan_all()?;
         tell("clear")?;
     }
     Ok(())
@@ -33,9 +33,7 @@ pub(crate) fn show() -> Result<()> {
         return Ok(());
     }
     sleep(AGE);
-    // What changed since it was last looked at is spared, so once is not enough.
-    scan()?;
-    scan()?;
+    scan_all()?;
     let found = fs::read_to_string(FILE).with_context(|| format!("read {FILE}"))?;
     // The kernel would drop lines after the first ten.
     const LIMIT: &str = "/proc/sys/kernel/printk_devkmsg";
@@ -46,8 +44,11 @@ pub(crate) fn show() -> Result<()> {
     Ok(())
 }
 
+/// What changed since it was last looked at is spared, so once is not enough.
+///
 /// Fails too when kmemleak has turned itself off, for want of memory.
-fn scan() -> Result<()> {
+fn scan_all() -> Result<()> {
+    tell("scan")?;
     tell("scan")
 }
 

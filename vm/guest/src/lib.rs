@@ -53,8 +53,8 @@ pub enum Task {
         binaries: Vec<TestBinary>,
         /// Added to their environment.
         env: Vec<(String, String)>,
-        /// Only those whose `binary::test` contains this.
-        filter: Option<String>,
+        /// Only those whose `binary::test` contains one of these; all, if there is none.
+        filters: Vec<String>,
         /// Only those that are marked `#[ignore]`, instead of only those that are not.
         ignored: bool,
     },
@@ -110,6 +110,14 @@ pub enum Report {
         ms: u64,
         /// What it wrote, unless it passed.
         output: Bytes,
+    },
+    /// How often the module's code was reached, of one of its source files: what the
+    /// compiler's gcov reads. Of the job's end, in kernels that count.
+    Coverage {
+        /// Where the host's compiler would have it: `/…/main.gcda`.
+        file: String,
+        /// The counts.
+        data: Bytes,
     },
     /// Something that the guest's first process could not do. It makes the job a failure.
     Problem {

@@ -5,6 +5,7 @@
 //! worker, reaps whatever is orphaned, and powers off; the worker does the job and
 //! reports; a session gives the worker's shell a terminal.
 
+mod coverage;
 mod init;
 mod leaks;
 mod module;

@@ -22,7 +22,7 @@ const OUTPUT: &str = "/tmp/.test-output";
 /// Which tests are wanted.
 #[derive(Clone, Copy)]
 pub(crate) struct Choice<'a> {
-    pub(crate) filter: Option<&'a str>,
+    pub(crate) filters: &'a [String],
     pub(crate) ignored: bool,
 }
 
@@ -90,8 +90,12 @@ fn chosen<'a>(
             ignored: ignored.contains(test),
         })
         .filter(|test| test.ignored || !choice.ignored)
-        .filter(|test| choice.filter.is_none_or(|part| test.name().contains(part)))
+        .filter(|test| is_among(&test.name(), choice.filters))
         .collect()
+}
+
+fn is_among(name: &str, filters: &[String]) -> bool {
+    filters.is_empty() || filters.iter().any(|part| name.contains(part))
 }
 
 fn list(binary: &str, more: &[&str]) -> Result<Vec<String>> {
@@ -213,7 +217,7 @@ mod tests {
     #[test]
     fn the_choice() {
         let none = Choice {
-            filter: None,
+            filters: &[],
             ignored: false,
         };
         let three = ("imp2::three".to_owned(), true);
@@ -224,12 +228,19 @@ mod tests {
             ..none
         };
         assert_eq!(names(ignored), [three]);
-        for (filter, count) in [("imp2::", 3), ("two", 1), ("2::deep", 1), ("four", 0)] {
+        for (filters, count) in [
+            (&["imp2::"][..], 3),
+            (&["two"], 1),
+            (&["2::deep"], 1),
+            (&["four"], 0),
+            (&["four", "two", "one"], 2),
+        ] {
+            let filters: Vec<_> = filters.iter().map(ToString::to_string).collect();
             let choice = Choice {
-                filter: Some(filter),
+                filters: &filters,
                 ..none
             };
-            assert_eq!(names(choice).len(), count, "{filter}");
+            assert_eq!(names(choice).len(), count, "{filters:?}");
         }
     }
 

@@ -7,7 +7,7 @@ use icmptap_guest::{JOB, Job, Report, Task};
 
 use crate::processes::kill_everyone;
 use crate::report::Reports;
-use crate::{leaks, module, run, shell, suite};
+use crate::{coverage, leaks, module, run, shell, suite};
 
 /// What process 1 calls us.
 pub(crate) const ROLE: &str = "worker";
@@ -43,6 +43,9 @@ fn work(reports: &Reports) -> Result<()> {
     kill_everyone();
     if job.module.is_some() {
         module::unload()?;
+        if matches!(job.task, Task::Test { .. }) {
+            coverage::report(reports)?;
+        }
         if is_judged {
             leaks::show()?;
         }
@@ -58,11 +61,11 @@ fn task(task: &Task, reports: &Reports) -> Result<()> {
         Task::Test {
             binaries,
             env,
-            filter,
+            filters,
             ignored,
         } => {
             let choice = suite::Choice {
-                filter: filter.as_deref(),
+                filters,
                 ignored: *ignored,
             };
             suite::run(binaries, env, choice, reports)

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::io::Result;
+use rustix::io::{Errno, Result};
 use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, getsockname,
     recv, sendto, socket_with,
@@ -59,18 +60,36 @@ impl Socket {
         )
     }
 
+    /// From now on it has room for next to nothing that is not received.
+    pub fn be_small(&self) {
+        set_socket_recv_buffer_size(&self.0, 0).expect("SO_RCVBUF");
+    }
+
     /// The next datagram, or `None` if none comes.
     pub fn receive(&self) -> Option<Vec<u8>> {
+        Some(self.next()?.expect("recv"))
+    }
+
+    /// Takes all that is there, whatever was lost.
+    pub fn drain(&self) {
+        while let Some(next) = self.next() {
+            assert!(next.is_ok() || next == Err(Errno::NOBUFS), "{next:?}");
+        }
+    }
+
+    fn next(&self) -> Option<Result<Vec<u8>>> {
         let wait = Timespec::try_from(NEVER).expect("short");
         let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
         if poll(&mut fds, Some(&wait)).expect("poll") == 0 {
             return None;
         }
         let mut buffer = vec![0; 128 * 1024];
-        let (_, length) = recv(&self.0, &mut buffer[..], RecvFlags::TRUNC).expect("recv");
-        assert!(length <= buffer.len(), "truncated");
-        buffer.truncate(length);
-        Some(buffer)
+        let received = recv(&self.0, &mut buffer[..], RecvFlags::TRUNC);
+        Some(received.map(|(_, length)| {
+            assert!(length <= buffer.len(), "truncated");
+            buffer.truncate(length);
+            buffer
+        }))
     }
 }
 

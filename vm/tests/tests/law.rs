@@ -218,6 +218,6 @@ fn what_is_batched_when_the_reader_dies_is_lost_and_counted() {
     let (_, after) = stats(&wire.right);
     assert_eq!(after.matched, 10);
     assert_eq!(after.queued, 0);
-    assert_eq!(after.lost_overrun, before.queued);
+    assert_eq!(after.lost_overrun, before.queued, "the batch is lost");
     assert_eq!(after.delivered, before.delivered);
 }

@@ -1,9 +1,12 @@
 //! How much one may have.
 
 use icmptap::{Error, Subscription};
+use icmptap_sys::{IMP2_U_PID, NL_IMP2, NLM_F_ACK};
 use icmptap_vm_tests::module::{self, Changed};
 use icmptap_vm_tests::net::Namespace;
+use icmptap_vm_tests::netlink::{Socket, errno, header};
 use icmptap_vm_tests::process::{command, output};
+use rustix::io::Errno;
 
 fn subscribe(namespace: &Namespace) -> Result<Subscription, Error> {
     namespace.enter(|| Subscription::builder().subscribe())
@@ -46,6 +49,24 @@ fn a_user_has_so_many_subscriptions_wherever() {
     let result = output(&mut command(words));
     let stderr = String::from_utf8_lossy(&result.stderr);
     assert!(result.status.success(), "{stderr}");
+}
+
+#[test]
+fn clients_of_imp2_count_too() {
+    let namespace = Namespace::new();
+    let _limit = Changed::parameter("max_per_netns", "1");
+    let client = namespace.enter(|| Socket::open(NL_IMP2));
+    let register = || {
+        let (kind, flags) = (IMP2_U_PID as u16, NLM_F_ACK as u16);
+        client.send(&header(16, kind, flags, 0)).expect("send");
+        errno(&client.receive().expect("an answer"))
+    };
+    let held = subscribe(&namespace).expect("room");
+    assert_eq!(register(), Errno::USERS.raw_os_error());
+    held.finish().expect("finish");
+    assert_eq!(register(), 0);
+    let error = refused(&namespace);
+    assert!(error.contains("max_per_netns"), "{error}");
 }
 
 #[test]

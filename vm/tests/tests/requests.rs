@@ -494,6 +494,21 @@ fn a_socket_has_one_subscription() {
     assert_eq!(ask(sys::ICMPTAP_CMD_UNSUBSCRIBE), None);
 }
 
+/// Who cannot be told that it has begun would not know what arrives then.
+#[test]
+fn without_room_for_the_reply_no_subscription_begins() {
+    let asker = Namespace::new().enter(Asker::new);
+    asker.socket.be_small();
+    for _ in 0..16 {
+        asker.send(sys::ICMPTAP_CMD_GET_INFO, 0, &[]);
+    }
+    asker.send(sys::ICMPTAP_CMD_SUBSCRIBE, 0, &[]);
+    asker.socket.drain();
+    asker.refused(sys::ICMPTAP_CMD_FLUSH, &[], ENOENT, "not subscribed");
+    assert_eq!(asker.ask(sys::ICMPTAP_CMD_SUBSCRIBE, &[]), None);
+    assert_eq!(asker.ask(sys::ICMPTAP_CMD_UNSUBSCRIBE, &[]), None);
+}
+
 #[test]
 fn another_socket_cannot_end_a_subscription() {
     let (one, two) = (Asker::new(), Asker::new());

@@ -1,6 +1,7 @@
 //! A guest, from the options of a command to its verdict: what the commands that
 //! boot one have in common.
 
+use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use super::qemu::{Accel, Console, Machine};
 use super::verdict::{Expected, Verdict};
 use super::{accel, artifacts, image, modules};
 use crate::cache::Cache;
+use crate::coverage::Counted;
 use crate::guest_packages::{ImageFile, ensure_image_files, kernel_modules};
 use crate::kernel::{self, Kernel};
 use crate::setup::{self, Tool};
@@ -162,8 +164,25 @@ impl<'a> Guest<'a> {
         Ok(Probed::from(&end))
     }
 
+    /// The same guest with another module.
+    pub(crate) fn with_module(self, module: &Path) -> Result<Guest<'a>> {
+        let module = Some(build_module::stripped(module)?);
+        Ok(Guest { module, ..self })
+    }
+
     /// Boots, and gives every report to `each`. Prints what was wrong, if anything was.
     pub(crate) fn run(
+        &self,
+        errand: Errand<'_>,
+        each: &mut dyn FnMut(&Report) -> Result<()>,
+    ) -> Result<End> {
+        let end = self.watch(errand, each)?;
+        self.complain(&end);
+        Ok(end)
+    }
+
+    /// As [`Guest::run`], for those who expect something to be wrong.
+    pub(crate) fn watch(
         &self,
         errand: Errand<'_>,
         each: &mut dyn FnMut(&Report) -> Result<()>,
@@ -197,7 +216,6 @@ impl<'a> Guest<'a> {
             each(report)
         })?;
         drop(phase);
-        self.complain(&end, machine.console.log());
         Ok(end)
     }
 
@@ -209,6 +227,11 @@ impl<'a> Guest<'a> {
             (_, Accel::Tcg) => time * 3,
             (_, Accel::Kvm) => time,
         }
+    }
+
+    /// The kernel that will boot.
+    pub(crate) fn kernel(&self) -> &Kernel {
+        &self.kernel
     }
 
     /// What will boot, for people.
@@ -239,9 +262,22 @@ impl<'a> Guest<'a> {
         names.skip(share.nth).step_by(share.of)
     }
 
+    /// What is needed to read how often the module's code was reached, in a kernel
+    /// that counts.
+    pub(crate) fn counted(&self) -> Option<Counted> {
+        let config = self.kernel.kdir.join(".config");
+        let config = fs::read_to_string(config).unwrap_or_default();
+        let counts = config.lines().any(|line| line == "CONFIG_GCOV_KERNEL=y");
+        let objects = self.module.as_ref()?.parent()?;
+        counts.then(|| Counted {
+            objects: objects.to_owned(),
+            work: self.place.file("coverage"),
+        })
+    }
+
     fn machine(&self, job: &Job, copies: &[ImageFile], interactive: bool) -> Result<Machine> {
         let image = image::build(&self.place, &self.base, &self.ours(job, copies)?)?;
-        let log = self.place.file("console.log");
+        let log = self.console_log();
         let console = match (interactive, self.options.console) {
             (true, _) => Console::Terminal {
                 log,
@@ -284,7 +320,8 @@ impl<'a> Guest<'a> {
         Ok(tree)
     }
 
-    fn complain(&self, end: &End, log: &Path) {
+    /// Prints what was wrong, if anything was.
+    pub(crate) fn complain(&self, end: &End) {
         if end.verdict == Verdict::Pass {
             return;
         }
@@ -297,7 +334,11 @@ impl<'a> Guest<'a> {
                 ui::say("console", line);
             }
         }
-        ui::say("see", log.display());
+        ui::say("see", self.console_log().display());
+    }
+
+    fn console_log(&self) -> PathBuf {
+        self.place.file("console.log")
     }
 }
 
@@ -306,6 +347,11 @@ impl<'a> Guest<'a> {
 pub(crate) struct Share {
     pub(crate) nth: usize,
     pub(crate) of: usize,
+}
+
+impl Share {
+    /// Of them all.
+    pub(crate) const ALL: Share = Share { nth: 0, of: 1 };
 }
 
 /// Is it a binary of tests that put the module under fire?

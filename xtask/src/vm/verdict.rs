@@ -86,7 +86,7 @@ impl Tally {
             self.garbled += 1;
         }
         match report {
-            Report::Ready { .. } | Report::Output { .. } => (),
+            Report::Ready { .. } | Report::Output { .. } | Report::Coverage { .. } => (),
             Report::Exited { ending } => self.command = Some(*ending),
             Report::Plan { tests } => self.plan = Some(self.plan.unwrap_or(0) + tests),
             Report::Start { name } => self.running = Some(name.clone()),
