@@ -2,7 +2,7 @@
 //! of the sending end has no say in what is in them.
 
 use std::fs;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use etherparse::{IpFragOffset, IpNumber, Ipv4Header, Ipv4Options};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -219,6 +219,39 @@ impl Sender {
         let frame = [&self.addresses, header, packet].concat();
         let sent = self.socket.send(&frame).expect("send");
         assert_eq!(sent, frame.len());
+    }
+}
+
+/// Sends pings to the `lo` of a network namespace, in both families where it has
+/// both. They pass OUTPUT and POST_ROUTING on the thread that sends.
+pub struct Pinger {
+    sockets: Vec<(Socket, SockAddr)>,
+}
+
+impl Pinger {
+    /// For this one.
+    pub fn new(namespace: &Namespace) -> Self {
+        let (v4, v6) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
+        let raw = |domain, protocol| {
+            let open = || Socket::new(domain, Type::RAW, Some(protocol)).expect("socket");
+            namespace.enter(open)
+        };
+        let v4: (_, IpAddr) = (raw(Domain::IPV4, socket2::Protocol::ICMPV4), v4);
+        let v6 = (raw(Domain::IPV6, socket2::Protocol::ICMPV6), v6);
+        let sockets = [v4, v6];
+        Self {
+            sockets: sockets
+                .map(|(socket, address)| (socket, SocketAddr::new(address, 0).into()))
+                .into(),
+        }
+    }
+
+    /// Sends an ICMP message of each family.
+    pub fn send(&self, v4: &[u8], v6: &[u8]) {
+        for ((socket, address), message) in self.sockets.iter().zip([v4, v6]) {
+            // Dropped by a subscription, or no IPv6 here: neither is an error.
+            let _ = socket.send_to(message, address);
+        }
     }
 }
 

@@ -1,10 +1,13 @@
-//! The two things that no crate does safely: netlink's socket options and a
-//! link-layer address.
+//! What no crate does safely: netlink's socket options, a link-layer address, and
+//! KCOV.
 #![allow(unsafe_code)]
 
-use std::ffi::c_int;
-use std::io;
+use std::ffi::{c_int, c_ulong};
+use std::fs::File;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{io, slice};
 
 use socket2::{SockAddr, SockAddrStorage};
 
@@ -41,5 +44,82 @@ pub(crate) fn link_address(index: i32, ethertype: u16) -> SockAddr {
     unsafe {
         *storage.view_as::<libc::sockaddr_ll>() = address;
         SockAddr::new(storage, size_of::<libc::sockaddr_ll>() as u32)
+    }
+}
+
+/// KCOV of the thread that made it, which notes each point of instrumented code
+/// that it passes. (Not `Send`: the kernel looks at the thread.)
+pub(crate) struct Kcov {
+    file: File,
+    /// How many points are noted, and then those.
+    words: NonNull<AtomicU64>,
+}
+
+impl Kcov {
+    /// Points until [`take`](Self::take); further ones are passed over.
+    const POINTS: usize = 1 << 16;
+
+    // linux/kcov.h: _IOR('c', 1, unsigned long), _IO('c', 100), _IO('c', 101).
+    const INIT_TRACE: c_ulong = 0x8008_6301;
+    const ENABLE: c_ulong = 0x6364;
+    const DISABLE: c_ulong = 0x6365;
+    const TRACE_PC: c_ulong = 0;
+
+    /// Starts to note the calling thread's points in `file`, an open
+    /// `/sys/kernel/debug/kcov`.
+    pub(crate) fn start(file: File) -> Self {
+        let kcov = Self {
+            words: Self::map(&file),
+            file,
+        };
+        kcov.ioctl(Self::ENABLE, Self::TRACE_PC);
+        kcov
+    }
+
+    fn map(file: &File) -> NonNull<AtomicU64> {
+        // SAFETY: takes a number, and touches none of our memory.
+        let result =
+            unsafe { libc::ioctl(file.as_raw_fd(), Self::INIT_TRACE, Self::POINTS as c_ulong) };
+        assert_eq!(result, 0, "KCOV: {}", io::Error::last_os_error());
+        // SAFETY: a new mapping, wherever the kernel likes.
+        let address = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                Self::POINTS * size_of::<u64>(),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                0,
+            )
+        };
+        let failed = address == libc::MAP_FAILED;
+        assert!(!failed, "mmap KCOV: {}", io::Error::last_os_error());
+        NonNull::new(address.cast()).expect("not at 0")
+    }
+
+    fn ioctl(&self, request: c_ulong, argument: c_ulong) {
+        // SAFETY: takes a number, and touches none of our memory.
+        let result = unsafe { libc::ioctl(self.file.as_raw_fd(), request, argument) };
+        assert_eq!(result, 0, "KCOV: {}", io::Error::last_os_error());
+    }
+
+    /// Hands out the points passed since the last time.
+    pub(crate) fn take(&self, mut see: impl FnMut(u64)) {
+        // SAFETY: so many were mapped in `map`, until `drop`; whoever else writes
+        // there is the kernel, on behalf of this thread, and not now.
+        let words = unsafe { slice::from_raw_parts(self.words.as_ptr(), Self::POINTS) };
+        let count = words[0].swap(0, Ordering::Relaxed) as usize;
+        for word in &words[1..=count] {
+            see(word.load(Ordering::Relaxed));
+        }
+    }
+}
+
+impl Drop for Kcov {
+    fn drop(&mut self) {
+        self.ioctl(Self::DISABLE, 0);
+        let length = Self::POINTS * size_of::<u64>();
+        // SAFETY: mapped in `map`, and nobody borrows it any more.
+        unsafe { libc::munmap(self.words.as_ptr().cast(), length) };
     }
 }
