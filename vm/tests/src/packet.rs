@@ -269,11 +269,7 @@ const SEND_BUFFER: usize = 256 << 20;
 /// without a look at replies, and waits until they have arrived. The first has
 /// sequence number 0.
 pub fn flood(namespace: &Namespace, to: Ipv4Addr, count: u32) {
-    // Or some of those that wait for a busy CPU are dropped, before any hook; and
-    // as they count as sent only then, a small send buffer would refuse more.
-    for (name, value) in [("netdev_max_backlog", 1_000_000), ("wmem_max", SEND_BUFFER)] {
-        fs::write(format!("/proc/sys/net/core/{name}"), value.to_string()).expect("sysctl");
-    }
+    hold_a_flood();
     let socket = namespace.enter(|| {
         // So are those that wait for the answer to ARP, beyond some 270.
         let queue = "/proc/sys/net/ipv4/neigh/eth0/unres_qlen_bytes";
@@ -287,6 +283,15 @@ pub fn flood(namespace: &Namespace, to: Ipv4Addr, count: u32) {
         socket.send_to(&request, &to).expect("send");
     }
     settle();
+}
+
+/// Has the kernel hold what a flood leaves for a busy CPU. Or some of it is dropped,
+/// before any hook; and as it counts as sent only then, a small send buffer would
+/// refuse more.
+pub fn hold_a_flood() {
+    for (name, value) in [("netdev_max_backlog", 1_000_000), ("wmem_max", SEND_BUFFER)] {
+        fs::write(format!("/proc/sys/net/core/{name}"), value.to_string()).expect("sysctl");
+    }
 }
 
 /// Of `eth0` in there.

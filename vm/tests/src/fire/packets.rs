@@ -98,7 +98,8 @@ pub fn seen(bytes: &[u8]) -> &[u8] {
         },
         _ => bytes.len(),
     };
-    bytes.get(..length).unwrap_or(bytes)
+    // What cannot be is dropped, and compared with nothing.
+    bytes.get(..length.max(20)).unwrap_or(bytes)
 }
 
 /// Without what a router changes, and IPv4 options, which it may: by this a packet
@@ -196,7 +197,7 @@ pub fn ipv6(rng: &mut Rng, label: u16, src: Ipv6Addr, dst: Ipv6Addr, most: usize
         } else {
             rng.usize(1..4)
         };
-        extensions.extend((0..count).map(|_| (DESTINATION, padding(rng))));
+        extensions.extend((0..count).map(|_| (DESTINATION, options(rng))));
         if rng.u32(..4) == 0 {
             extensions[0].0 = HOP_BY_HOP;
         }
@@ -219,13 +220,13 @@ pub fn ipv6(rng: &mut Rng, label: u16, src: Ipv6Addr, dst: Ipv6Addr, most: usize
     bytes
 }
 
-/// A header of options that is all padding.
-fn padding(rng: &mut Rng) -> Vec<u8> {
+/// A header of options with one in it that is to be passed over: of mere padding the
+/// kernel takes no more than 7 bytes.
+fn options(rng: &mut Rng) -> Vec<u8> {
     let eights = rng.usize(1..5);
     let mut header = vec![0; eights * 8];
     header[1] = eights as u8 - 1;
-    // PadN.
-    header[2..4].copy_from_slice(&[1, eights as u8 * 8 - 4]);
+    header[2..4].copy_from_slice(&[0x1e, eights as u8 * 8 - 4]);
     header
 }
 
