@@ -5,7 +5,7 @@
 //! left - router - right. The router listens; left sends frames through it and to it,
 //! raw sockets in the router send from it. On the right nobody answers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
@@ -345,6 +345,8 @@ struct Reader {
     subscription: Subscription,
     snaplen: u32,
     lost: u64,
+    /// What the others did not have yet, the last time.
+    early: Vec<Event>,
 }
 
 impl Reader {
@@ -357,6 +359,7 @@ impl Reader {
             subscription: subscribe(router, &builder),
             snaplen,
             lost: 0,
+            early: Vec::new(),
         }
     }
 
@@ -402,11 +405,24 @@ fn what_is_delivered_is_what_was_sent() {
         }
         settle();
         let [whole, parts @ ..] = readers.each_mut().map(Reader::read);
-        compared += compare(&whole, &mut gun.sent, &mut delivered);
-        for (events, reader) in parts.iter().zip(&readers[1..]) {
-            let lost = readers[0].lost + reader.lost;
-            compared += compare_part(&whole, events, reader.snaplen, lost, &mut delivered);
+        let ours = compare(&whole, &mut gun.sent, &mut delivered);
+        let [reference, others @ ..] = &mut readers;
+        compared += ours
+            .iter()
+            .map(|event| event.as_ref().packet().len() as u64)
+            .sum::<u64>();
+        for (events, reader) in parts.into_iter().zip(others) {
+            let known = [&reference.early[..], &whole].concat();
+            compared += compare_parts(
+                &known,
+                &ours,
+                events,
+                reader,
+                reference.lost,
+                &mut delivered,
+            );
         }
+        reference.early = whole;
         for sent in gun.sent.drain(..).filter(|sent| sent.good) {
             for hook in sent.way.hooks() {
                 if !sent.delivered.contains(hook) {
@@ -440,16 +456,16 @@ fn what_is_delivered_is_what_was_sent() {
     }
 }
 
-/// Compares the records of whole packets with what was sent; returns the number of
-/// bytes compared.
-fn compare(events: &[Event], sent: &mut [Sent], delivered: &mut Tally) -> u64 {
+/// Compares the records of whole packets with what was sent; returns those that are
+/// of what was sent, and not of what kernels said themselves.
+fn compare<'a>(events: &'a [Event], sent: &mut [Sent], delivered: &mut Tally) -> Vec<&'a Event> {
     let mut by_key: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
     for (nth, sent) in sent.iter().enumerate() {
         by_key.entry(key(sent)).or_default().push(nth);
     }
-    let mut compared = 0;
-    for event in events {
-        let event = event.as_ref();
+    let mut ours_of_them = Vec::new();
+    for whole in events {
+        let event = whole.as_ref();
         let (hook, family, packet) = (event.hook(), event.family(), event.packet());
         let what = || format!("{hook} {family}: {:x?}", &packet[..packet.len().min(200)]);
         assert_eq!(event.original_len() as usize, packet.len(), "{}", what());
@@ -482,7 +498,7 @@ fn compare(events: &[Event], sent: &mut [Sent], delivered: &mut Tally) -> u64 {
         };
         let found = &mut sent[found];
         found.delivered.push(hook);
-        compared += packet.len() as u64;
+        ours_of_them.push(whole);
         let told = facts(family, packet).unwrap_or_else(|| panic!("not ICMP: {}", what()));
         assert_eq!(event.is_fragment(), told.fragment, "{}", what());
         assert_eq!(event.is_malformed(), told.malformed, "{}", what());
@@ -498,24 +514,44 @@ fn compare(events: &[Event], sent: &mut [Sent], delivered: &mut Tally) -> u64 {
             delivered.add(&format!("nonlinear, {how}"), &hook.to_string());
         }
     }
-    compared
+    ours_of_them
 }
 
-/// Compares records of parts of packets with those of whole ones.
-fn compare_part(
-    whole: &[Event],
-    parts: &[Event],
-    snaplen: u32,
+/// Compares records of parts of packets with those of whole ones, `known`; `ours` of
+/// them have to be there. What kernels say themselves comes at any time, also while
+/// one subscription was read and the next one was not.
+fn compare_parts(
+    known: &[Event],
+    ours: &[&Event],
+    events: Vec<Event>,
+    reader: &mut Reader,
     lost: u64,
     delivered: &mut Tally,
 ) -> u64 {
-    let by_moment: HashMap<_, _> = whole.iter().map(|event| (moment(event), event)).collect();
-    assert_eq!(by_moment.len(), whole.len(), "two records of one moment");
+    let snaplen = reader.snaplen;
+    let lost = lost + reader.lost;
+    let by_moment: HashMap<_, _> = known.iter().map(|event| (moment(event), event)).collect();
+    assert_eq!(by_moment.len(), known.len(), "two records of one moment");
+    let here: HashSet<_> = events.iter().map(moment).collect();
+    let there = |event: &&&Event| here.contains(&moment(event));
+    let count = ours.iter().filter(there).count();
+    assert!(
+        count == ours.len() || lost > 0,
+        "{count} of {} came",
+        ours.len()
+    );
+
     let what = format!("delivered, snaplen {snaplen}");
-    let mut compared = 0;
-    for event in parts {
-        let Some(whole) = by_moment.get(&moment(event)) else {
-            assert!(lost > 0, "only snaplen {snaplen} has {event:?}");
+    let (mut compared, mut early) = (0, Vec::new());
+    let late = std::mem::take(&mut reader.early);
+    let again = late.len();
+    for (nth, event) in late.into_iter().chain(events).enumerate() {
+        let Some(whole) = by_moment.get(&moment(&event)) else {
+            assert!(
+                nth >= again || lost > 0,
+                "only snaplen {snaplen} has {event:?}"
+            );
+            early.push(event);
             continue;
         };
         let (part, whole) = (event.as_ref(), whole.as_ref());
@@ -531,7 +567,6 @@ fn compare_part(
         compared += kept as u64;
         delivered.add(&what, &part.hook().to_string());
     }
-    let alike = parts.len() == whole.len();
-    assert!(alike || lost > 0, "{} of {} came", parts.len(), whole.len());
+    reader.early = early;
     compared
 }

@@ -192,10 +192,9 @@ pub fn fragment_v4(rng: &mut Rng, id: u16, src: Ipv4Addr, dst: Ipv4Addr) -> Vec<
 pub fn ipv6(rng: &mut Rng, label: u16, src: Ipv6Addr, dst: Ipv6Addr, most: usize) -> Vec<u8> {
     let mut extensions = Vec::new();
     if rng.u32(..3) == 0 {
-        let count = if rng.u32(..30) == 0 {
-            36
-        } else {
-            rng.usize(1..4)
+        let count = match rng.u32(..15) {
+            0 => [31, 32, 33, 36][rng.usize(..4)],
+            _ => rng.usize(1..4),
         };
         extensions.extend((0..count).map(|_| (DESTINATION, options(rng))));
         if rng.u32(..4) == 0 {
@@ -204,6 +203,10 @@ pub fn ipv6(rng: &mut Rng, label: u16, src: Ipv6Addr, dst: Ipv6Addr, most: usize
         if rng.u32(..3) == 0 {
             let mut header = vec![0; 8];
             rng.fill(&mut header[2..]);
+            if rng.bool() {
+                // The first of several, or the only one.
+                header[2..4].copy_from_slice(&[0, rng.u8(..8)]);
+            }
             let at = rng.usize(1..=extensions.len());
             extensions.insert(at, (FRAGMENT, header));
         }
