@@ -1,10 +1,19 @@
 //! What the tests under fire (`fire_*`) have in common: random numbers that can be
 //! had again, and how much of everything.
 
-use std::env;
 use std::time::SystemTime;
+use std::{env, fs};
 
 use fastrand::Rng;
+
+pub mod asker;
+pub mod coverage;
+pub mod mutate;
+pub mod netlink;
+pub mod packets;
+pub mod program;
+pub mod requests;
+pub mod tally;
 
 /// Random numbers from `ICMPTAP_SEED` (`vm-test --seed`), or else of this moment.
 /// The seed is printed, so that what was found can be found again.
@@ -20,6 +29,25 @@ pub fn random() -> Rng {
 /// How often, from `ICMPTAP_ITERATIONS` (`vm-test --iterations`), or else `usually`.
 pub fn iterations(usually: u64) -> u64 {
     variable("ICMPTAP_ITERATIONS").unwrap_or(usually)
+}
+
+/// While this lives, the end of a subscription waits for less than a few ticks: for
+/// an expedited grace period, which is one all the same.
+pub struct QuickGracePeriods(());
+
+const EXPEDITED: &str = "/sys/kernel/rcu_expedited";
+
+/// See [`QuickGracePeriods`].
+pub fn quick_grace_periods() -> QuickGracePeriods {
+    fs::write(EXPEDITED, "1").unwrap_or_else(|error| panic!("{EXPEDITED}: {error}"));
+    QuickGracePeriods(())
+}
+
+impl Drop for QuickGracePeriods {
+    fn drop(&mut self) {
+        // No panic within a panic.
+        let _ = fs::write(EXPEDITED, "0");
+    }
 }
 
 fn variable(name: &str) -> Option<u64> {

@@ -12,4 +12,5 @@ pub mod net;
 pub mod netlink;
 pub mod packet;
 pub mod process;
+pub mod spec;
 mod sys;

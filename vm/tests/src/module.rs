@@ -8,7 +8,8 @@ use rustix::system::{delete_module, finit_module};
 
 use crate::process::wait_until;
 
-const FILE: &str = "/lib/icmptap.ko";
+/// The module itself.
+pub const FILE: &str = "/lib/icmptap.ko";
 const NAME: &CStr = c"icmptap";
 const SYSFS: &str = "/sys/module/icmptap";
 /// Or `rmmod` would wait for the last reference to go.
@@ -51,6 +52,13 @@ pub fn is_loaded() -> bool {
 pub fn references() -> u32 {
     let text = fs::read_to_string(format!("{SYSFS}/refcnt")).expect("the module is loaded");
     text.trim().parse().expect("a number")
+}
+
+/// Where a section of the loaded module is in the kernel's memory.
+pub fn address(section: &str) -> u64 {
+    let text = fs::read_to_string(format!("{SYSFS}/sections/{section}")).expect("a section");
+    let digits = text.trim().trim_start_matches("0x");
+    u64::from_str_radix(digits, 16).expect("an address")
 }
 
 /// Sets a parameter of the loaded module.

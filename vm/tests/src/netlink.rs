@@ -6,10 +6,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::{Errno, Result};
 use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::sockopt::set_socket_recv_buffer_size;
+use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, getsockname,
-    recv, sendto, socket_with,
+    recv, send, sendto, socket_with,
 };
 
 use crate::sys::enable_netlink;
@@ -60,9 +60,27 @@ impl Socket {
         )
     }
 
-    /// From now on it has room for next to nothing that is not received.
-    pub fn be_small(&self) {
-        set_socket_recv_buffer_size(&self.0, 0).expect("SO_RCVBUF");
+    /// The same without an address, which is the kernel's all the same: then it
+    /// counts who opened the socket, too.
+    pub fn send_unaddressed(&self, datagram: &[u8]) -> Result<usize> {
+        send(&self.0, datagram, SendFlags::empty())
+    }
+
+    /// Gives it room for so many bytes of messages, as the kernel counts them,
+    /// whatever the limit.
+    pub fn set_receive_buffer(&self, bytes: usize) {
+        set_socket_recv_buffer_size_force(&self.0, bytes).expect("SO_RCVBUFFORCE");
+    }
+
+    /// The next datagram that is here already, in `buffer`. [`Errno::NOBUFS`] says
+    /// that some found no room.
+    pub fn receive_now<'a>(&self, buffer: &'a mut [u8]) -> Result<Option<&'a [u8]>> {
+        let flags = RecvFlags::TRUNC | RecvFlags::DONTWAIT;
+        match recv(&self.0, &mut *buffer, flags) {
+            Ok((_, length)) => Ok(Some(buffer.get(..length).expect("a truncated datagram"))),
+            Err(Errno::AGAIN) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The next datagram, or `None` if none comes.

@@ -2,7 +2,7 @@
 //! of the sending end has no say in what is in them.
 
 use std::fs;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use etherparse::{IpFragOffset, IpNumber, Ipv4Header, Ipv4Options};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -220,6 +220,39 @@ impl Sender {
     }
 }
 
+/// Sends pings to the `lo` of a network namespace, in both families where it has
+/// both. They pass OUTPUT and POST_ROUTING on the thread that sends.
+pub struct Pinger {
+    sockets: Vec<(Socket, SockAddr)>,
+}
+
+impl Pinger {
+    /// For this one.
+    pub fn new(namespace: &Namespace) -> Self {
+        let (v4, v6) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
+        let raw = |domain, protocol| {
+            let open = || Socket::new(domain, Type::RAW, Some(protocol)).expect("socket");
+            namespace.enter(open)
+        };
+        let v4: (_, IpAddr) = (raw(Domain::IPV4, socket2::Protocol::ICMPV4), v4);
+        let v6 = (raw(Domain::IPV6, socket2::Protocol::ICMPV6), v6);
+        let sockets = [v4, v6];
+        Self {
+            sockets: sockets
+                .map(|(socket, address)| (socket, SocketAddr::new(address, 0).into()))
+                .into(),
+        }
+    }
+
+    /// Sends an ICMP message of each family.
+    pub fn send(&self, v4: &[u8], v6: &[u8]) {
+        for ((socket, address), message) in self.sockets.iter().zip([v4, v6]) {
+            // Dropped by a subscription, or no IPv6 here: neither is an error.
+            let _ = socket.send_to(message, address);
+        }
+    }
+}
+
 fn ethertype(packet: &[u8]) -> u16 {
     match packet.first().map(|byte| byte >> 4) {
         Some(6) => ETH_P_IPV6,
@@ -234,11 +267,7 @@ const SEND_BUFFER: usize = 256 << 20;
 /// without a look at replies, and waits until they have arrived. The first has
 /// sequence number 0.
 pub fn flood(namespace: &Namespace, to: Ipv4Addr, count: u32) {
-    // Or some of those that wait for a busy CPU are dropped, before any hook; and
-    // as they count as sent only then, a small send buffer would refuse more.
-    for (name, value) in [("netdev_max_backlog", 1_000_000), ("wmem_max", SEND_BUFFER)] {
-        fs::write(format!("/proc/sys/net/core/{name}"), value.to_string()).expect("sysctl");
-    }
+    hold_a_flood();
     let socket = namespace.enter(|| {
         // So are those that wait for the answer to ARP, beyond some 270.
         let queue = "/proc/sys/net/ipv4/neigh/eth0/unres_qlen_bytes";
@@ -252,6 +281,15 @@ pub fn flood(namespace: &Namespace, to: Ipv4Addr, count: u32) {
         socket.send_to(&request, &to).expect("send");
     }
     settle();
+}
+
+/// Has the kernel hold what a flood leaves for a busy CPU. Or some of it is dropped,
+/// before any hook; and as it counts as sent only then, a small send buffer would
+/// refuse more.
+pub fn hold_a_flood() {
+    for (name, value) in [("netdev_max_backlog", 1_000_000), ("wmem_max", SEND_BUFFER)] {
+        fs::write(format!("/proc/sys/net/core/{name}"), value.to_string()).expect("sysctl");
+    }
 }
 
 /// Active objects of a slab cache, from `/proc/slabinfo`.

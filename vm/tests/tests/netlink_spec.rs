@@ -7,14 +7,20 @@ use std::collections::BTreeMap;
 use icmptap_proto::nlmsg::{attributes, messages};
 use icmptap_sys as sys;
 use icmptap_vm_tests::netlink::{Socket, header};
-use serde::Deserialize;
-
-const SPEC: &str = include_str!("../../../kernel/netlink/icmptap.yaml");
+use icmptap_vm_tests::spec::{Check, Mode, Policy, Spec};
 
 #[test]
 fn the_module_checks_what_the_specification_says() {
-    let spec: Spec = serde_saphyr::from_str(SPEC).expect("a specification");
-    let (said, checked) = (spec.policies(), kernels_policies());
+    let commands = Spec::read().commands();
+    let said: BTreeMap<Request, Policy> = commands
+        .into_iter()
+        .flat_map(|command| {
+            let number = command.number;
+            let requests = command.requests.into_iter();
+            requests.map(move |(mode, policy)| ((number, mode), policy))
+        })
+        .collect();
+    let checked = kernels_policies();
     for (request, attributes) in &said {
         assert_eq!(Some(attributes), checked.get(request), "{request:?}");
     }
@@ -26,178 +32,6 @@ fn the_module_checks_what_the_specification_says() {
 
 /// A command's number and what is asked for.
 type Request = (u32, Mode);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Mode {
-    Do,
-    Dump,
-}
-
-/// By number, the attributes that a request may hold.
-type Policy = BTreeMap<u32, Check>;
-
-#[derive(Debug, Clone, PartialEq)]
-enum Check {
-    Flag,
-    Number { min: u64, max: u64 },
-    Mask(u64),
-    Bytes { min: u64, max: u64 },
-    Other(Vec<u16>),
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Spec {
-    definitions: Vec<Definition>,
-    attribute_sets: Vec<AttributeSet>,
-    operations: Operations,
-}
-
-#[derive(Deserialize)]
-struct Definition {
-    name: String,
-    r#type: String,
-    value: Option<u64>,
-    #[serde(default)]
-    entries: Vec<serde::de::IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct AttributeSet {
-    name: String,
-    attributes: Vec<Attribute>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Attribute {
-    name: String,
-    r#type: String,
-    r#enum: Option<String>,
-    #[serde(default)]
-    enum_as_flags: bool,
-    #[serde(default)]
-    checks: Checks,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Checks {
-    min: Option<u64>,
-    max: Option<u64>,
-    max_len: Option<u64>,
-    exact_len: Option<Length>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Length {
-    Bytes(u64),
-    Constant(String),
-}
-
-#[derive(Deserialize)]
-struct Operations {
-    list: Vec<Operation>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Operation {
-    attribute_set: Option<String>,
-    r#do: Option<Exchange>,
-    dump: Option<Exchange>,
-}
-
-#[derive(Deserialize)]
-struct Exchange {
-    #[serde(default)]
-    request: Names,
-}
-
-#[derive(Default, Deserialize)]
-struct Names {
-    attributes: Vec<String>,
-}
-
-impl Spec {
-    fn policies(&self) -> BTreeMap<Request, Policy> {
-        let mut policies = BTreeMap::new();
-        // The first is number 0; none of ours leaves one out.
-        for (operation, number) in self.operations.list.iter().zip(0..) {
-            let modes = [(Mode::Do, &operation.r#do), (Mode::Dump, &operation.dump)];
-            for (mode, exchange) in modes {
-                let Some(exchange) = exchange else { continue };
-                let set = operation.attribute_set.as_deref().expect("a set");
-                policies.insert(
-                    (number, mode),
-                    self.policy(set, &exchange.request.attributes),
-                );
-            }
-        }
-        policies
-    }
-
-    fn policy(&self, set: &str, names: &[String]) -> Policy {
-        let set = self.attribute_sets.iter().find(|it| it.name == set);
-        let attributes = &set.expect("the set").attributes;
-        let number = |name: &String| attributes.iter().position(|it| it.name == *name);
-        let numbers = names.iter().map(|name| number(name).expect("the name"));
-        numbers
-            .map(|number| (number as u32, self.check(&attributes[number])))
-            .collect()
-    }
-
-    fn check(&self, attribute: &Attribute) -> Check {
-        let checks = &attribute.checks;
-        if attribute.name == "batch" {
-            let info = icmptap::Client::open().expect("open").info().expect("info");
-            return Check::Number {
-                min: info.batch_min.0.into(),
-                max: info.batch_max.0.into(),
-            };
-        }
-        match (attribute.r#type.as_str(), &attribute.r#enum) {
-            ("flag", None) => Check::Flag,
-            ("u32", Some(name)) => {
-                let definition = self.definition(name);
-                let count = definition.entries.len() as u64;
-                if definition.r#type == "flags" || attribute.enum_as_flags {
-                    Check::Mask((1 << count) - 1)
-                } else {
-                    let max = count - 1;
-                    Check::Number { min: 0, max }
-                }
-            }
-            ("u32", None) => Check::Number {
-                min: checks.min.unwrap_or(0),
-                max: checks.max.unwrap_or(u32::MAX.into()),
-            },
-            ("binary", None) => match &checks.exact_len {
-                Some(length) => {
-                    let length = match length {
-                        Length::Bytes(bytes) => *bytes,
-                        Length::Constant(name) => self.definition(name).value.expect("a value"),
-                    };
-                    Check::Bytes {
-                        min: length,
-                        max: length,
-                    }
-                }
-                None => Check::Bytes {
-                    min: 0,
-                    max: checks.max_len.expect("a length"),
-                },
-            },
-            (other, _) => panic!("{}: what is checked of a {other}?", attribute.name),
-        }
-    }
-
-    fn definition(&self, name: &str) -> &Definition {
-        let found = self.definitions.iter().find(|it| it.name == name);
-        found.unwrap_or_else(|| panic!("{name} is not defined"))
-    }
-}
 
 // linux/genetlink.h and linux/netlink.h.
 const NLM_F_DUMP: u16 = 0x300;

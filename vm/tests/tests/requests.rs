@@ -498,7 +498,7 @@ fn a_socket_has_one_subscription() {
 #[test]
 fn without_room_for_the_reply_no_subscription_begins() {
     let asker = Namespace::new().enter(Asker::new);
-    asker.socket.be_small();
+    asker.socket.set_receive_buffer(0);
     for _ in 0..16 {
         asker.send(sys::ICMPTAP_CMD_GET_INFO, 0, &[]);
     }
