@@ -14,10 +14,11 @@ use crate::tally::{self, Tally};
 use crate::vm::machine::Options;
 use crate::vm_test::Choice;
 use crate::{
-    build_module, gen_api, gen_bindings, kernel, oracle, static_check, ui, vm_test, workspace, ynl,
+    build_module, gen_api, gen_bindings, kernel, oracle, self_check, static_check, ui, vm_test,
+    workspace, ynl,
 };
 
-/// Run everything: formatting, lints, unit tests, bindings, module, static checks, guest, oracle
+/// Run everything: formatting, lints, unit tests, bindings, module, static checks, guests, oracle
 ///
 /// Exit status: 0 when all passed, 1 when anything did not.
 #[derive(clap::Args)]
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
     let kernels = kernel::chosen_for_test(&args.kernel, args.all_kernels)?;
     let options = &args.options;
 
-    let steps: [Step<'_>; 13] = [
+    let steps: [Step<'_>; 14] = [
         ("formatting", Box::new(|| cargo("fmt --all --check", &[]))),
         (
             "clippy",
@@ -80,6 +81,10 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         ("module", Box::new(|| module(&kernels, locked))),
         ("static checks", Box::new(|| static_checks(locked))),
         ("guest", Box::new(|| guest(&kernels, options, locked))),
+        (
+            "self-check",
+            Box::new(|| self_check::run(options, &Choice::ALL, locked)),
+        ),
         ("oracle", Box::new(|| agreement(options, locked))),
         (
             "harness",
