@@ -376,10 +376,13 @@ fn subscriptions_are_listed_with_their_owners() {
     assert_eq!(inodes.iter().filter(|i| **i == here.inode()).count(), 2);
 }
 
+/// As many as there may be: what is listed of 100 goes into one message of 32 KiB.
+const MANY: usize = 128;
+
 #[test]
 fn a_long_list_comes_in_parts_and_whole() {
     let namespace = Namespace::new();
-    let subscriptions: Vec<_> = (0..100)
+    let subscriptions: Vec<_> = (0..MANY)
         .map(|_| subscribe(&namespace, &Subscription::builder().receive_buffer(4096)))
         .collect();
     let list = namespace
@@ -392,6 +395,33 @@ fn a_long_list_comes_in_parts_and_whole() {
     ports.sort_unstable();
     ports.dedup();
     assert_eq!(ports.len(), subscriptions.len());
+}
+
+/// Each subscription that listens everywhere is 4 bytes longer: so the first message
+/// is full at another attribute each time, and after an entry's length at all of them.
+#[test]
+fn a_list_is_whole_wherever_a_message_is_full() {
+    let namespace = Namespace::new();
+    let subscribe = |everywhere| {
+        let builder = Subscription::builder().receive_buffer(4096);
+        subscribe(&namespace, &builder.all_netns(everywhere))
+    };
+    let mut long: Vec<_> = Vec::new();
+    let mut short: Vec<_> = (0..MANY).map(|_| subscribe(false)).collect();
+    let mut client = namespace.enter(Client::open).expect("open");
+    loop {
+        let list = client.subscriptions(false).expect("a list");
+        let mut ports: Vec<u32> = list.iter().map(|one| one.port.0).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!(ports.len(), MANY, "{} are long", long.len());
+        // The first in the list: a new one is its last.
+        if short.is_empty() {
+            break;
+        }
+        drop(short.remove(0));
+        long.push(subscribe(true));
+    }
 }
 
 /// Who ends while a list is read moves those behind it forward in the list.
