@@ -138,8 +138,10 @@ fn every_request_is_answered_and_nothing_is_left_over() {
     let (passed, points) = all.passed.passed();
     let percent = passed * 100 / points;
     println!("measured: KCOV, the sending threads: {passed} of {points} points ({percent}%)");
-    let names = all.passed.functions_not_reached().join(", ");
-    println!("measured: functions not reached: {names}");
+    // Loading, unloading, other threads' and softirqs' work.
+    let (names, count) = all.passed.functions_not_reached();
+    let names = names.join(", ");
+    println!("measured: {count} of the other points are in functions not reached: {names}");
 
     the_module_counts_right();
 }
@@ -165,7 +167,7 @@ fn fire(mut rng: Rng, wanted: u64) -> Done {
             continue;
         }
         // What was accepted has something to do.
-        if rng.u32(..100) == 0 {
+        if rng.u32(..30) == 0 {
             let mut data = vec![0; rng.usize(..200)];
             rng.fill(&mut data);
             let kinds = [rng.u8(..), [0, 3, 8][rng.usize(..3)]];

@@ -101,16 +101,17 @@ impl Map {
         (passed, passed + count(Point::Ahead))
     }
 
-    /// The functions of which no point was passed.
-    pub fn functions_not_reached(&self) -> Vec<&str> {
-        let mut names = Vec::new();
+    /// The functions of which no point was passed, and how many points these have.
+    pub fn functions_not_reached(&self) -> (Vec<&str>, usize) {
+        let (mut names, mut count) = (Vec::new(), 0);
         for (name, start, end) in &self.functions {
             let points = &self.points[*start..=*end];
             if points.contains(&Point::Ahead) && !points.contains(&Point::Passed) {
                 names.push(name.as_str());
+                count += points.iter().filter(|it| **it == Point::Ahead).count();
             }
         }
-        names
+        (names, count)
     }
 }
 
