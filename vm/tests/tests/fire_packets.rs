@@ -178,7 +178,7 @@ impl<'a> Gun<'a> {
         }
         let way = [Way::Through, Way::To, Way::From][self.rng.usize(..3)];
         let is_v4 = self.rng.u32(..5) < 3;
-        let mut good = self.rng.u32(..3) > 0;
+        let good = self.rng.u32(..3) > 0;
         let mut way_of_it = way;
         let mut bytes = if is_v4 {
             let (src, dst) = match way {
@@ -213,6 +213,10 @@ impl<'a> Gun<'a> {
             if good { "good" } else { "damaged" },
         );
         if way == Way::From {
+            if is_v4 && bytes[4..6] == [0, 0] {
+                // Which the socket would replace.
+                bytes[4..6].copy_from_slice(&id.to_be_bytes());
+            }
             let nth = usize::from(!is_v4);
             let to: IpAddr = if is_v4 { RIGHT.into() } else { RIGHT6.into() };
             let to = SocketAddr::new(to, 0).into();
@@ -226,8 +230,6 @@ impl<'a> Gun<'a> {
                 let length = (bytes.len() as u16).to_be_bytes();
                 if bytes[0] & 0xf >= 5 {
                     bytes[2..4].copy_from_slice(&length);
-                    // An id of 0 is replaced.
-                    good &= bytes[4..6] != [0, 0];
                     sum(&mut bytes);
                 }
             }

@@ -145,7 +145,7 @@ impl Asker {
     }
 
     /// Sends a datagram, whose messages it numbers, reads what is answered, and
-    /// judges it. Returns the number of requests in it.
+    /// judges it. Returns the number of requests in it that somebody has looked at.
     pub fn ask(&mut self, desk: &mut Desk, datagram: &mut [u8]) -> u64 {
         let asked = match self.kind.protocol {
             Protocol::Generic => number(datagram, &mut desk.seq),
@@ -157,7 +157,9 @@ impl Asker {
             return 0;
         }
         if self.kind.cramped {
-            let count = asked.len() as u64;
+            let looked_at =
+                |asked: &&Asked| asked.is_handled() || self.kind.protocol == Protocol::Imp2;
+            let count = asked.iter().filter(looked_at).count() as u64;
             desk.tally
                 .add_many("answers that may be lost", "asked for", count);
             return count;
@@ -388,7 +390,8 @@ impl Asker {
             let name = match (is_ours, desk.requests.name(command)) {
                 (true, Some(name)) => format!("genl {name}"),
                 (true, None) => "genl, other commands".to_owned(),
-                (false, _) => "genl, other types".to_owned(),
+                (false, _) if asked.is_handled() => "genl, other types".to_owned(),
+                (false, _) => "genl, passed over by netlink".to_owned(),
             };
             desk.tally.add(&name, &became(end));
         }
@@ -397,7 +400,11 @@ impl Asker {
             desk.tally
                 .add("datagrams that netlink passes over", "unanswered");
         }
-        round.asked.len() as u64
+        round
+            .asked
+            .iter()
+            .filter(|asked| asked.is_handled())
+            .count() as u64
     }
 
     /// All of it follows from the message and the state.

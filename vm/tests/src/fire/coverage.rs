@@ -27,11 +27,16 @@ enum Point {
     Passed,
 }
 
-/// The points of the module's `.text`, and which of them this thread has passed.
+/// What the calling thread passes.
 pub struct Coverage {
     kcov: Kcov,
     /// Where `.text` is loaded.
     base: u64,
+    map: Map,
+}
+
+/// The points of the module's `.text`, and which of them were passed.
+pub struct Map {
     /// By offset in `.text`: of the instruction behind the call.
     points: Vec<Point>,
     /// Where each function starts and ends.
@@ -49,8 +54,10 @@ impl Coverage {
         Self {
             kcov: Kcov::start(kcov),
             base: module::address(".text"),
-            points: points(&object, &text),
-            functions: functions(&object, text.index()),
+            map: Map {
+                points: points(&object, &text),
+                functions: functions(&object, text.index()),
+            },
         }
     }
 
@@ -61,7 +68,7 @@ impl Coverage {
         self.kcov.take(|address| {
             let offset = address.wrapping_sub(self.base) as usize;
             // What is beyond is the code of loading and unloading.
-            if let Some(point) = self.points.get_mut(offset) {
+            if let Some(point) = self.map.points.get_mut(offset) {
                 // Or all of this is about other points than the kernel's.
                 assert!(*point != Point::None, "no call at {offset:#x} of .text");
                 new |= *point == Point::Ahead;
@@ -71,6 +78,22 @@ impl Coverage {
         new
     }
 
+    /// Stops; returns what was passed.
+    pub fn finish(self) -> Map {
+        self.map
+    }
+}
+
+impl Map {
+    /// Adds what another thread has passed.
+    pub fn merge(&mut self, other: &Map) {
+        for (point, other) in self.points.iter_mut().zip(&other.points) {
+            if *other == Point::Passed {
+                *point = Point::Passed;
+            }
+        }
+    }
+
     /// How many points were passed, of how many.
     pub fn passed(&self) -> (usize, usize) {
         let count = |what| self.points.iter().filter(|point| **point == what).count();
@@ -78,16 +101,17 @@ impl Coverage {
         (passed, passed + count(Point::Ahead))
     }
 
-    /// The functions of which no point was passed.
-    pub fn functions_not_reached(&self) -> Vec<&str> {
-        let mut names = Vec::new();
+    /// The functions of which no point was passed, and how many points these have.
+    pub fn functions_not_reached(&self) -> (Vec<&str>, usize) {
+        let (mut names, mut count) = (Vec::new(), 0);
         for (name, start, end) in &self.functions {
             let points = &self.points[*start..=*end];
             if points.contains(&Point::Ahead) && !points.contains(&Point::Passed) {
                 names.push(name.as_str());
+                count += points.iter().filter(|it| **it == Point::Ahead).count();
             }
         }
-        names
+        (names, count)
     }
 }
 

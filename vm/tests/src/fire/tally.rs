@@ -26,20 +26,18 @@ impl Tally {
         }
     }
 
+    /// And all of another.
+    pub fn merge(&mut self, other: &Tally) {
+        for (what, counts) in &other.0 {
+            for (became, count) in counts {
+                self.add_many(what, became, *count);
+            }
+        }
+    }
+
     /// All of `what`.
     pub fn of(&self, what: &str) -> u64 {
         self.0.get(what).map_or(0, |counts| counts.values().sum())
-    }
-
-    /// All of `what` that became this.
-    pub fn count(&self, what: &str, became: &str) -> u64 {
-        let counts = self.0.get(what).and_then(|counts| counts.get(became));
-        counts.copied().unwrap_or(0)
-    }
-
-    /// All in all.
-    pub fn total(&self) -> u64 {
-        self.0.values().flat_map(BTreeMap::values).sum()
     }
 }
 
