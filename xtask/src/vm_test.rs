@@ -100,9 +100,11 @@ impl Choice {
         Duration::from_secs(self.timeout.unwrap_or(usual))
     }
 
-    /// What the tests find in their environment: `vm/tests/src/fire.rs`.
-    fn env(&self) -> Vec<(String, String)> {
+    /// What the tests find in their environment: `vm/tests/src/{fire,process}.rs`.
+    fn env(&self, guest: &Guest<'_>) -> Vec<(String, String)> {
+        let patience = guest.scaled(Duration::from_secs(10)).as_secs();
         [
+            ("ICMPTAP_PATIENCE_S", Some(patience)),
             ("ICMPTAP_SEED", self.seed),
             ("ICMPTAP_ITERATIONS", self.iterations),
         ]
@@ -328,7 +330,7 @@ pub(crate) fn errand(
     Errand {
         task: Task::Test {
             binaries,
-            env: choice.env(),
+            env: choice.env(guest),
             filters: filters.to_vec(),
             ignored: choice.ignored,
         },

@@ -1,6 +1,7 @@
 //! Programs: run to their end, or beside a test with their lines read as
 //! they come.
 
+use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -10,9 +11,13 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
-/// How long anything that has to happen may take. No test is about speed: this
-/// only ends those that would wait forever.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything that has to happen may take, from `ICMPTAP_PATIENCE_S`: more in
+/// a slow kernel. No test is about speed: this only ends those that would wait forever.
+pub fn patience() -> Duration {
+    let text = env::var("ICMPTAP_PATIENCE_S");
+    let seconds = text.map_or(30, |text| text.parse().expect("seconds"));
+    Duration::from_secs(seconds)
+}
 
 /// A [`Command`] from words divided by spaces.
 pub fn command(words: &str) -> Command {
@@ -73,7 +78,7 @@ fn output_with(command: &mut Command, input: &str) -> Output {
 pub fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
     let start = Instant::now();
     while !happened() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        assert!(start.elapsed() < patience(), "waited in vain until {what}");
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -144,7 +149,7 @@ impl Process {
     pub fn wait_for(&self, text: &str) -> String {
         let mut seen = String::new();
         loop {
-            match self.stderr.recv_timeout(PATIENCE) {
+            match self.stderr.recv_timeout(patience()) {
                 Ok(line) if line.contains(text) => return line,
                 Ok(line) => seen.push_str(&(line + "\n")),
                 Err(_) => panic!("{} did not say {text:?} on stderr, but:\n{seen}", self.name),
@@ -157,7 +162,7 @@ impl Process {
         (1..=count)
             .map(|nth| {
                 self.stdout
-                    .recv_timeout(PATIENCE)
+                    .recv_timeout(patience())
                     .unwrap_or_else(|_| panic!("{}: line {nth} of {count} did not come", self.name))
             })
             .collect()
@@ -187,7 +192,7 @@ impl Process {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 break status;
             }
-            assert!(start.elapsed() < PATIENCE, "{} does not end", self.name);
+            assert!(start.elapsed() < patience(), "{} does not end", self.name);
             thread::sleep(Duration::from_millis(5));
         };
         (

@@ -7,7 +7,7 @@ use icmptap::{BatchSize, FlushInterval, Item, OwnedItem, Received, Snaplen, Subs
 use icmptap_vm_tests::listen::{Listener, subscribe};
 use icmptap_vm_tests::net::{Wire, settle};
 use icmptap_vm_tests::packet::{Ipv4, Sender, echo, flood};
-use icmptap_vm_tests::process::{PATIENCE, stay_on_one_cpu};
+use icmptap_vm_tests::process::{patience, stay_on_one_cpu};
 
 const COUNT: u32 = 5_000;
 
@@ -41,7 +41,7 @@ fn a_lone_event_leaves_at_once_and_the_next_ones_wait() {
     let mut subscription = subscribe(&wire.right, &builder);
 
     ping(&sender, 1);
-    assert_eq!(next(&mut subscription, PATIENCE), Some(1));
+    assert_eq!(next(&mut subscription, patience()), Some(1));
     let start = Instant::now();
     ping(&sender, 2);
     ping(&sender, 3);
@@ -52,10 +52,10 @@ fn a_lone_event_leaves_at_once_and_the_next_ones_wait() {
     }
     // Their time comes without a further packet.
     assert_eq!(
-        waited.or_else(|| next(&mut subscription, PATIENCE)),
+        waited.or_else(|| next(&mut subscription, patience())),
         Some(2)
     );
-    assert_eq!(next(&mut subscription, PATIENCE), Some(3));
+    assert_eq!(next(&mut subscription, patience()), Some(3));
     subscription
         .finish()
         .expect("finish")
@@ -113,7 +113,7 @@ fn nothing_waits_without_a_flush_interval() {
         ping(&sender, seq);
     }
     for seq in 1..=10 {
-        assert_eq!(next(&mut subscription, PATIENCE), Some(seq));
+        assert_eq!(next(&mut subscription, patience()), Some(seq));
     }
 }
 
