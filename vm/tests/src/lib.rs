@@ -11,5 +11,6 @@ pub mod module;
 pub mod net;
 pub mod netlink;
 pub mod packet;
+pub mod probe;
 pub mod process;
 mod sys;
