@@ -14,6 +14,7 @@ use rustix::thread::{
 };
 
 use crate::process::{command, run, succeed, succeed_with, wait_until};
+use crate::sys;
 
 /// A network namespace, deleted with its last process when dropped.
 pub struct Namespace {
@@ -123,6 +124,12 @@ impl Drop for Namespace {
         // No panic within a panic; what is left over ends with the guest.
         let _ = command(&format!("ip netns del {}", self.name)).status();
     }
+}
+
+/// Moves this thread into a namespace without a name, which lives no longer than
+/// it, or says why not. What the kernel does for it, it does within the call.
+pub fn try_new_namespace() -> rustix::io::Result<()> {
+    sys::new_network_namespace()
 }
 
 /// Two namespaces and a veth pair between them, `eth0` at both ends.

@@ -1,5 +1,5 @@
-//! The two things that no crate does safely: netlink's socket options and a
-//! link-layer address.
+//! The three things that no crate does safely: netlink's socket options, a
+//! link-layer address, and a namespace for one thread.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
@@ -42,4 +42,11 @@ pub(crate) fn link_address(index: i32, ethertype: u16) -> SockAddr {
         *storage.view_as::<libc::sockaddr_ll>() = address;
         SockAddr::new(storage, size_of::<libc::sockaddr_ll>() as u32)
     }
+}
+
+/// Moves the thread, and no other, into a network namespace that is made for it.
+pub(crate) fn new_network_namespace() -> rustix::io::Result<()> {
+    // SAFETY: the file descriptors, of which this could be a danger to others,
+    // stay shared.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
 }
