@@ -125,8 +125,10 @@ struct sk_buff *icmptap_genl_new_reply(struct genl_info *info, void **header)
 {
 	struct sk_buff *msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
 
-	if (!msg)
+	if (!msg) {
+		NL_SET_ERR_MSG(info->extack, "no memory for the reply");
 		return NULL;
+	}
 
 	*header = genlmsg_put_reply(msg, info, &icmptap_genl_family, 0,
 				    info->genlhdr->cmd);
@@ -281,7 +283,8 @@ static int send_final(struct icmptap_sub *sub, struct genl_info *info)
 /*
  * A reader that was too slow has no room for the reply either, nor, most
  * likely, for the error. It drains its receive buffer, finds no answer and
- * asks again: the stopped subscription waits for it.
+ * asks again: the stopped subscription waits for it. So it does where there
+ * was no memory for the reply.
  *
  * Process context, sleeps: a request.
  */
@@ -295,11 +298,11 @@ static int unsubscribe(struct sk_buff *skb, struct genl_info *info)
 
 	icmptap_sub_stop(sub);
 	err = send_final(sub, info);
-	if (err)
+	if (!err)
+		icmptap_sub_end(sub);
+	else if (err == -EAGAIN)
 		NL_SET_ERR_MSG(info->extack,
 			       "no room for the reply: drain the receive buffer, then ask again");
-	else
-		icmptap_sub_end(sub);
 
 	icmptap_sub_put(sub);
 	return err;

@@ -222,7 +222,7 @@ static int __net_init init_net_imp2(struct net *net)
 
 	imp2->sock = netlink_kernel_create(net, NL_IMP2, &cfg);
 	if (!imp2->sock) {
-		pr_err("cannot have netlink protocol %d: does another module have it?\n",
+		pr_err("cannot have netlink protocol %d: no memory, or another module has it\n",
 		       NL_IMP2);
 		return -ENOMEM;
 	}

@@ -4,6 +4,7 @@
 //! All of it panics when something does not work, with what was tried: a test
 //! that cannot be set up has failed.
 
+pub mod fault;
 pub mod fire;
 pub mod imp2;
 pub mod listen;
@@ -11,6 +12,8 @@ pub mod module;
 pub mod net;
 pub mod netlink;
 pub mod packet;
+pub mod probe;
 pub mod process;
+pub mod sites;
 pub mod spec;
 mod sys;

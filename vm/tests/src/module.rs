@@ -17,9 +17,14 @@ const O_NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits() as i32;
 
 /// Loads the module with `parameters`, as in `imp2_verdict=drop`.
 pub fn load(parameters: &str) {
+    try_load(parameters).unwrap_or_else(|error| panic!("load {FILE}: {error}"));
+}
+
+/// The same, or says why not.
+pub fn try_load(parameters: &str) -> Result<()> {
     let file = File::open(FILE).unwrap_or_else(|error| panic!("{FILE}: {error}"));
     let parameters = CString::new(parameters).expect("no NUL");
-    finit_module(file, &parameters, 0).unwrap_or_else(|error| panic!("load {FILE}: {error}"));
+    finit_module(file, &parameters, 0)
 }
 
 /// Unloads the module, or says why not: [`Errno::AGAIN`] while it is held.

@@ -209,6 +209,12 @@ fn configure<T>(work: impl AsyncFnOnce(Handle) -> T) -> T {
     })
 }
 
+/// Moves this thread into a namespace without a name, which lives no longer than
+/// it, or says why not. What the kernel does for it, it does within the call.
+pub fn try_new_namespace() -> rustix::io::Result<()> {
+    sys::new_network_namespace()
+}
+
 /// Two namespaces and a veth pair between them, `eth0` at both ends.
 pub struct Wire {
     /// Has [`Wire::LEFT`].

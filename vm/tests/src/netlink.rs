@@ -109,6 +109,15 @@ impl Socket {
             buffer
         }))
     }
+
+    /// The next datagram that is there, into memory that is there: allocates
+    /// nothing. [`Errno::AGAIN`](rustix::io::Errno::AGAIN) if there is none.
+    pub fn receive_into(&self, buffer: &mut [u8]) -> Result<usize> {
+        let flags = RecvFlags::TRUNC | RecvFlags::DONTWAIT;
+        let (_, length) = recv(&self.0, &mut *buffer, flags)?;
+        assert!(length <= buffer.len(), "truncated");
+        Ok(length)
+    }
 }
 
 /// A netlink message without payload. `length` is what its header claims.

@@ -1,7 +1,5 @@
 //! The module's own life: in, out, and not out while somebody listens.
 
-use std::fs;
-
 use icmptap::Client;
 use icmptap::reply::Info;
 use icmptap_sys::NL_IMP2;
@@ -9,51 +7,13 @@ use icmptap_vm_tests::listen::Listener;
 use icmptap_vm_tests::module;
 use icmptap_vm_tests::net::{Namespace, Wire};
 use icmptap_vm_tests::netlink::Socket;
+use icmptap_vm_tests::probe::Probe;
 use icmptap_vm_tests::process::run;
 use rustix::io::Errno;
 
 fn info() -> Info {
     let mut client = Client::open().expect("the module is loaded");
     client.info().expect("info")
-}
-
-/// Counts how often the kernel calls our netfilter hook: a probe on it.
-struct Calls;
-
-impl Calls {
-    const EVENTS: &str = "/sys/kernel/tracing/kprobe_events";
-    const SWITCH: &str = "/sys/kernel/tracing/events/kprobes/icmptap_hook/enable";
-    const PROFILE: &str = "/sys/kernel/tracing/kprobe_profile";
-
-    fn watch() -> Self {
-        fs::write(Self::EVENTS, "p:icmptap_hook icmptap:on_ipv4").expect("a probe");
-        fs::write(Self::SWITCH, "1").expect("a switch");
-        Self
-    }
-
-    /// Calls until now.
-    fn count(&self) -> u32 {
-        let text = fs::read_to_string(Self::PROFILE).expect("a profile");
-        text.lines()
-            .find_map(|line| line.trim().strip_prefix("icmptap_hook"))
-            .and_then(|counts| counts.split_whitespace().next()?.parse().ok())
-            .expect("our probe")
-    }
-
-    /// Calls while something is done.
-    fn during(&self, something: impl FnOnce()) -> u32 {
-        let before = self.count();
-        something();
-        self.count() - before
-    }
-}
-
-impl Drop for Calls {
-    fn drop(&mut self) {
-        // Left over, it ends with the guest.
-        let _ = fs::write(Self::SWITCH, "0");
-        let _ = fs::write(Self::EVENTS, "-:icmptap_hook");
-    }
 }
 
 #[test]
@@ -79,7 +39,7 @@ fn the_module_stays_while_an_imp2_socket_is_open() {
 #[test]
 fn a_hook_is_there_only_while_somebody_listens() {
     let wire = Wire::new();
-    let calls = Calls::watch();
+    let calls = Probe::new("icmptap_hook", "p:icmptap_hook icmptap:on_ipv4");
     let ping = || {
         wire.left.run("ping -c 3 -i 0.05 10.0.0.2");
     };

@@ -1,0 +1,216 @@
+//! Packets without memory: seen where they are sent, in a task, whose allocations
+//! that may not sleep fail. Only the hook has such.
+
+use std::net::SocketAddrV4;
+use std::thread;
+
+use icmptap::reply::Counters;
+use icmptap::{BatchSize, Builder, FlushInterval, Hook, Subscription, TypeSet};
+use icmptap_proto::request::{self, Wishes};
+use icmptap_sys as abi;
+use icmptap_vm_tests::fault::{self, Watch, Which};
+use icmptap_vm_tests::fire;
+use icmptap_vm_tests::listen::Listener;
+use icmptap_vm_tests::net::Wire;
+use icmptap_vm_tests::packet::echo;
+use icmptap_vm_tests::process::stay_on_one_cpu;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use crate::asker::{Asker, Ending};
+use crate::tally::Tally;
+use crate::{assert_living, assert_sound};
+
+/// How many packets, in each case.
+const COUNT: u64 = 100;
+
+/// Allocations of the hook, large or small.
+const SMALL: Which = Which {
+    slab: 100,
+    sleeping: false,
+    ..Which::NONE
+};
+/// Only those of more than one page.
+const LARGE: Which = Which {
+    pages: 100,
+    order: 1,
+    sleeping: false,
+    ..Which::NONE
+};
+
+const AT_ONCE: FlushInterval = FlushInterval { us: 0 };
+const LATER: FlushInterval = FlushInterval { us: 1_000_000 };
+
+/// Each of a packet's allocations, alone and with the others.
+pub(crate) fn lost_and_counted(watch: &Watch, tally: &mut Tally) {
+    let wire = Wire::new();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // Each CPU has its own memory of the route.
+            stay_on_one_cpu();
+            cases(watch, tally, &wire);
+        });
+    });
+    assert_sound(&wire);
+}
+
+fn cases(watch: &Watch, tally: &mut Tally, wire: &Wire) {
+    let sender = Sender::new(wire);
+    let new = || {
+        Subscription::builder()
+            .hooks([Hook::Output].into_iter().collect())
+            .icmp_types([8].into_iter().collect::<TypeSet>())
+    };
+    let mut case = |what: &str, builder: Builder, act: &mut dyn FnMut() -> u64| {
+        let mut lost = 0;
+        let (counters, stacks) = watch.during(|| observe(wire, builder, || lost = act()));
+        Which::NONE.set();
+        assert!(!stacks.is_empty(), "{what}: nothing failed");
+        tally.add(&stacks);
+        println!("measured: {what}: {counters:?}");
+        assert_eq!(counters.lost_nomem, lost, "{what}");
+        assert_eq!(counters.delivered, counters.matched - lost, "{what}");
+    };
+
+    case(
+        "made to measure, all fail, then none",
+        new().flush_interval(AT_ONCE),
+        &mut || {
+            SMALL.set();
+            fault::all(|| sender.send(COUNT));
+            sender.send(COUNT);
+            COUNT
+        },
+    );
+    case(
+        "a batch, where a record's room can be had",
+        new().flush_interval(LATER),
+        &mut || {
+            // The first does not wait.
+            sender.send(1);
+            SMALL.set();
+            for _ in 0..COUNT {
+                let ((), left) = fault::nth(1, || sender.send(1));
+                assert_eq!(left, 0);
+            }
+            0
+        },
+    );
+    case(
+        "neither a batch nor a record's room",
+        new().flush_interval(LATER),
+        &mut || {
+            sender.send(1);
+            SMALL.set();
+            fault::all(|| sender.send(COUNT));
+            sender.send(COUNT);
+            COUNT
+        },
+    );
+    case(
+        "a batch of many pages, where a record's room can be had",
+        new().flush_interval(LATER).batch(BatchSize(65_000)),
+        &mut || {
+            sender.send(1);
+            LARGE.set();
+            fault::all(|| sender.send(COUNT));
+            0
+        },
+    );
+    let mut random = fire::random();
+    case("now and then", new().flush_interval(AT_ONCE), &mut || {
+        SMALL.set();
+        let mut lost = 0;
+        for _ in 0..fire::iterations(500) {
+            if random.bool() {
+                fault::all(|| sender.send(1));
+                lost += 1;
+            } else {
+                sender.send(1);
+            }
+        }
+        lost
+    });
+    untrimmed(watch, tally, wire, &sender);
+}
+
+/// A batch that is sent half empty is copied to something smaller, if that can be
+/// had; if not it is sent as it is.
+fn untrimmed(watch: &Watch, tally: &mut Tally, wire: &Wire, sender: &Sender) {
+    let mut wishes = Wishes::default();
+    wishes.hooks = Some([Hook::Output].into_iter().collect());
+    wishes.flush_interval = Some(LATER);
+    wire.left.enter(|| {
+        let mut asker = Asker::new(abi::NETLINK_GENERIC);
+        let family = asker.family();
+        assert_eq!(
+            asker.ask(&request::subscribe(family, 2, &wishes)),
+            Ending::Done
+        );
+        asker.each(
+            (watch, tally),
+            "FLUSH of a batch",
+            // With an acknowledgement, or there would be nothing to see.
+            &acknowledged(request::flush(family, 3)),
+            |_| sender.send(2),
+            |_, ending| {
+                ending.is_refused();
+                assert_living(1, 0);
+            },
+        );
+        assert_eq!(asker.ask(&request::unsubscribe(family, 4)), Ending::Done);
+    });
+}
+
+fn acknowledged(mut request: Vec<u8>) -> Vec<u8> {
+    request[6] |= abi::NLM_F_ACK as u8;
+    request
+}
+
+/// Listens while `act` does something; returns the counters, which agree with what
+/// was heard.
+fn observe(wire: &Wire, builder: Builder, act: impl FnOnce()) -> Counters {
+    let listener = Listener::with(&wire.left, builder);
+    act();
+    let heard = listener.stop();
+    let counters = heard.summary.counters;
+    assert_eq!(heard.events.len() as u64, counters.delivered);
+    assert_eq!(
+        heard.lost + heard.summary.trailing_lost(),
+        counters.lost(),
+        "gaps"
+    );
+    assert_eq!(
+        counters.matched,
+        counters.delivered
+            + counters.lost_overrun
+            + counters.lost_nomem
+            + counters.lost_ratelimit
+            + counters.queued
+    );
+    counters
+}
+
+/// Sends echo requests from the left end of a wire.
+struct Sender(Socket);
+
+impl Sender {
+    /// One is sent already: the route is known, and takes no memory any more.
+    fn new(wire: &Wire) -> Self {
+        let socket = wire
+            .left
+            .enter(|| Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)))
+            .expect("socket");
+        let to = SockAddr::from(SocketAddrV4::new(Wire::RIGHT, 0));
+        socket.connect(&to).expect("connect");
+        let sender = Self(socket);
+        sender.send(1);
+        sender
+    }
+
+    fn send(&self, count: u64) {
+        for seq in 0..count {
+            let request = echo(1, seq as u16, &[0; 56]);
+            self.0.send(&request).expect("send");
+        }
+    }
+}
