@@ -1,8 +1,10 @@
-//! Everything at once, for five minutes (`--iterations N`: for N seconds): those who
-//! listen come and go and are killed in floods, namespaces and interfaces come and
-//! go, CPUs go off and on, the module is unloaded and loaded, and everybody asks.
-//! Then it is quiet, and nothing may be left. What the kernel thinks of it is on the
-//! console.
+//! Everything at once, for five minutes: those who listen come and go and are killed
+//! in floods, namespaces and interfaces come and go, CPUs go off and on, the module is
+//! unloaded and loaded, and everybody asks. Then it is quiet, and nothing may be left.
+//! What the kernel thinks of it is on the console.
+//!
+//! `--iterations N` makes it N seconds. Everybody has to get to do something: on a
+//! fast kernel 20 are enough for that, on `debug` there should be 200.
 
 use std::fs;
 use std::net::SocketAddrV4;
@@ -55,6 +57,7 @@ fn everything_at_once() {
         start(listen, &wire);
         start(listen, &shaky);
         start(kill, &wire);
+        start(kill, &shaky);
         start(make_namespaces, &wire);
         start(shake, &shaky);
         start(switch_cpus, &wire);
@@ -219,8 +222,11 @@ impl Scene {
         for (words, count) in &self.counts {
             println!("measured: {}: {words}", count.load(Ordering::Relaxed));
         }
-        for (words, count) in &self.counts {
-            assert!(count.load(Ordering::Relaxed) > 0, "none: {words}");
+        for (nth, (words, count)) in self.counts.iter().enumerate() {
+            // Nobody has to be.
+            let may_be_none = nth == Count::TurnedAway as usize;
+            let count = count.load(Ordering::Relaxed);
+            assert!(may_be_none || count > 0, "none: {words}");
         }
     }
 }
@@ -237,12 +243,13 @@ fn flood(scene: &Scene, wire: &Wire, mut random: Rng) {
         .expect("socket");
     let to = SockAddr::from(SocketAddrV4::new(Wire::RIGHT, 0));
     while scene.goes_on() {
-        for seq in 0..random.u16(1..500) {
+        for seq in 0..random.u16(1..400) {
             // There may be no interface, no room, or a listener who drops it.
             let sent = socket.send_to(&echo(1, seq, &[0; 56]), &to);
             scene.add(Count::Packets, u64::from(sent.is_ok()));
         }
-        rest(&mut random, 20);
+        // Or nobody else does anything where a packet takes a millisecond.
+        rest(&mut random, 500);
     }
 }
 
@@ -317,7 +324,7 @@ fn listen(scene: &Scene, wire: &Wire, mut random: Rng) {
                 hear(scene, subscription, &mut random);
             }
             Some(None) => scene.did(Count::TurnedAway),
-            None => (),
+            None => rest(&mut random, 100),
         }
     }
 }
@@ -359,10 +366,12 @@ fn hear(scene: &Scene, mut subscription: Subscription, random: &mut Rng) {
     scene.add(Count::Lost, counters.lost());
 }
 
-/// Kills a program after a while; returns whether it had said so before.
+/// Kills a program after a while; returns whether it had said so before. On a slow
+/// kernel it takes seconds to begin.
 fn kill_after(command: Command, random: &mut Rng, said: &str) -> bool {
     let process = Process::start(command);
-    rest(random, 2_000);
+    let at_most_ms = random.choice([100, 1_000, 5_000, 5_000]).expect("one");
+    rest(random, at_most_ms);
     let (_, _, stderr) = process.end_by(Signal::KILL);
     stderr.iter().any(|line| line.contains(said))
 }
@@ -400,7 +409,7 @@ fn make_namespaces(scene: &Scene, _: &Wire, mut random: Rng) {
         let words = format!("icmptap listen {}", options(&mut random));
         let listener = Process::start(namespace.command(&words));
         let ping = Process::start(namespace.command("ping -f 127.0.0.1"));
-        rest(&mut random, 1_500);
+        rest(&mut random, 5_000);
         drop(namespace);
         rest(&mut random, 200);
         drop(ping);
@@ -435,7 +444,7 @@ fn shake(scene: &Scene, wire: &Wire, mut random: Rng) {
 fn switch_cpus(scene: &Scene, _: &Wire, mut random: Rng) {
     const SWITCH: &str = "/sys/devices/system/cpu/cpu1/online";
     while scene.goes_on() {
-        rest(&mut random, 2_000);
+        rest(&mut random, 8_000);
         fs::write(SWITCH, "0").expect(SWITCH);
         scene.did(Count::CpusOff);
         rest(&mut random, 500);
@@ -443,13 +452,19 @@ fn switch_cpus(scene: &Scene, _: &Wire, mut random: Rng) {
     }
 }
 
-/// The module, in and out; mostly somebody listens.
+/// The module, in and out. For the most time it is there, for the others: both ways
+/// wait for namespaces to end, and CPUs to come and go.
 fn unload(scene: &Scene, _: &Wire, mut random: Rng) {
     while scene.goes_on() {
+        rest(&mut random, 20_000);
+        // Somebody listens, mostly.
         for _ in 0..random.u8(1..20) {
-            scene.try_reload();
-            rest(&mut random, 1_000);
+            if scene.try_reload() {
+                break;
+            }
+            rest(&mut random, 500);
         }
+        rest(&mut random, 20_000);
         let _calm = scene.calm.write().expect("no panic");
         wait_until("nobody holds the module", || module::references() == 0);
         wait_until("the module could be reloaded", || scene.try_reload());
