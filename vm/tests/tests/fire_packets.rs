@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use fastrand::Rng;
 use icmptap::event::Event;
-use icmptap::{Family, Hook, Hooks, OwnedItem, Received, Snaplen, Subscription};
+use icmptap::{Family, FlushInterval, Hook, Hooks, OwnedItem, Received, Snaplen, Subscription};
 use icmptap_vm_tests::fire::packets::{
     damage, facts, fragment_v4, ipv4, ipv6, is_sum_right, known_by, seen, sum,
 };
@@ -362,6 +362,8 @@ impl Reader {
         let builder = Subscription::builder()
             .hooks(Hook::ALL.into_iter().collect::<Hooks>())
             .snaplen(Snaplen(snaplen))
+            // In full batches: alone, each would cost more than the packet itself.
+            .flush_interval(FlushInterval { us: 1_000_000 })
             .receive_buffer(96 << 20);
         Self {
             subscription: subscribe(router, &builder),
