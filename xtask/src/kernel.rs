@@ -44,6 +44,8 @@ pub(crate) struct Kernel {
     pub(crate) slowness: u32,
     /// See [`Spec::fire`].
     pub(crate) fire: bool,
+    /// What a guest of it gets.
+    pub(crate) memory_mib: u32,
 }
 
 /// The kernel of this name, or the default one; fetched and unpacked if it is not yet.
@@ -98,6 +100,8 @@ pub(crate) struct Spec {
     pub(crate) slowness: u32,
     /// Whether it has what the tests need that put the module under fire.
     pub(crate) fire: bool,
+    /// See [`Kernel::memory_mib`].
+    pub(crate) memory_mib: u32,
 }
 
 /// What kind of packages it is.
@@ -128,6 +132,7 @@ struct Written {
     slowness: Option<u32>,
     #[serde(default)]
     fire: bool,
+    memory_mib: Option<u32>,
 }
 
 impl TryFrom<Written> for Spec {
@@ -144,6 +149,7 @@ impl TryFrom<Written> for Spec {
             kind,
             slowness: written.slowness.unwrap_or(1).max(1),
             fire: written.fire,
+            memory_mib: written.memory_mib.unwrap_or(512),
         })
     }
 }
@@ -275,6 +281,7 @@ impl Kernel {
             release,
             slowness: spec.slowness,
             fire: spec.fire,
+            memory_mib: spec.memory_mib,
         })
     }
 }

@@ -392,6 +392,7 @@ mod tests {
             kdir: "/".into(),
             slowness,
             fire: false,
+            memory_mib: 512,
         };
         let kernels = [kernel("quick", 1), kernel("slow", 2)];
         let titles = |choice: &Choice| -> Vec<_> {

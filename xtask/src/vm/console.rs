@@ -59,6 +59,7 @@ const PARTS: &[&str] = &[
     "new suspected memory leaks",
     "nobody cared (try booting with the \"irqpoll\" option)",
     "page allocation failure",
+    "Initramfs unpacking failed",
     "leaked reference",
     "possible circular locking dependency",
     "possible recursive locking",
@@ -198,6 +199,7 @@ mod tests {
             "unreferenced object 0xffff888003d4a000 (size 64):",
             "unregister_netdevice: waiting for veth0 to become free. Usage count = 2",
             "ping: page allocation failure: order:2, mode:0x40820(GFP_ATOMIC)",
+            "Initramfs unpacking failed: write error",
             "Call Trace:",
         ] {
             for line in [

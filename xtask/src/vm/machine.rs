@@ -33,9 +33,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     smp: u32,
 
-    /// Memory in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(128..))]
-    memory: u32,
+    /// Memory in MiB, instead of 512, or of what vm/kernels.toml says
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(128..))]
+    memory: Option<u32>,
 
     /// Let guest time count instructions: repeatable figures, one CPU, no KVM
     #[arg(long)]
@@ -294,7 +294,7 @@ impl<'a> Guest<'a> {
             accel: self.accel,
             icount: self.options.icount,
             smp: self.options.smp,
-            memory_mib: self.options.memory,
+            memory_mib: self.options.memory.unwrap_or(self.kernel.memory_mib),
             kernel: self.kernel.vmlinuz.clone(),
             image,
             console,
@@ -312,8 +312,12 @@ impl<'a> Guest<'a> {
         for (name, path) in &self.binaries.programs {
             items.push(item(&format!("/bin/{name}"), 0o755, path));
         }
-        for (name, path) in &self.binaries.tests {
-            items.push(item(&format!("{TESTS}/{name}"), 0o755, path));
+        // Those that are not run would only take memory, and a slow kernel's time.
+        if let Task::Test { binaries, .. } = &job.task {
+            let is_run = |name: &str| binaries.iter().any(|binary| binary.name == name);
+            for (name, path) in self.binaries.tests.iter().filter(|(name, _)| is_run(name)) {
+                items.push(item(&format!("{TESTS}/{name}"), 0o755, path));
+            }
         }
         image::add(&mut tree, &items)?;
         image::add(&mut tree, copies)?;
