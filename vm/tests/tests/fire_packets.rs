@@ -7,6 +7,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Mutex;
+use std::thread;
 use std::time::Instant;
 
 use fastrand::Rng;
@@ -20,7 +22,7 @@ use icmptap_vm_tests::fire::{iterations, random};
 use icmptap_vm_tests::listen::subscribe;
 use icmptap_vm_tests::net::{Namespace, connect, settle};
 use icmptap_vm_tests::packet::{Ipv4, Sender, hold_a_flood};
-use icmptap_vm_tests::process::stay_on_one_cpu;
+use icmptap_vm_tests::process::on_each_cpu;
 use socket2::{Domain, Socket, Type};
 
 /// The first keeps whole packets, by which the others are judged.
@@ -171,9 +173,9 @@ impl<'a> Gun<'a> {
 
     /// Sends one packet, or a few that belong together; returns how many.
     fn fire(&mut self, id: u16) -> u64 {
-        match self.rng.u32(..100) {
-            0 => return self.pieces(id),
-            1 => return self.written(),
+        match self.rng.u32(..300) {
+            0..3 => return self.pieces(id),
+            3 => return self.written(),
             _ => {}
         }
         let way = [Way::Through, Way::To, Way::From][self.rng.usize(..3)];
@@ -319,10 +321,15 @@ impl<'a> Gun<'a> {
     }
 }
 
+/// The start of what follows an IPv4 header without options.
+fn payload(packet: &[u8]) -> &[u8] {
+    &packet[20..packet.len().min(100)]
+}
+
 /// By what a sent packet is known again.
 fn key(sent: &Sent) -> Vec<u8> {
     match sent.way.has_new_header() {
-        true => sent.bytes[20..].to_vec(),
+        true => payload(&sent.bytes).to_vec(),
         false => known_by(sent.family, &sent.bytes),
     }
 }
@@ -331,9 +338,8 @@ fn key(sent: &Sent) -> Vec<u8> {
 fn is_from(sent: &Sent, hook: Hook, packet: &[u8]) -> bool {
     if sent.way.has_new_header() {
         let length = u16::from_be_bytes([packet[2], packet[3]]);
-        return packet[12..20] == sent.bytes[12..20]
+        return packet[12..] == sent.bytes[12..]
             && usize::from(length) == packet.len()
-            && packet.len() == sent.bytes.len()
             && packet[6] & 0x3f == 0
             && packet[7] == 0
             && is_sum_right(packet);
@@ -346,7 +352,13 @@ fn is_from(sent: &Sent, hook: Hook, packet: &[u8]) -> bool {
     // Between a change of the options and the new sum there are two hooks.
     let is_summed = !has_options || hook == Hook::Postrouting;
     let is_sum = sent.family != Family::Ipv4 || !is_summed || is_sum_right(packet);
-    packet[at] == ttl && (packet == sent.bytes || may_change && is_sum)
+    // Of a header's first 20 bytes the key has said the rest.
+    let behind = match sent.family {
+        Family::Ipv4 => usize::from(sent.bytes[0] & 0xf).max(5) * 4,
+        _ => 40,
+    };
+    let is_rest = packet.get(behind..) == sent.bytes.get(behind..);
+    packet[at] == ttl && (packet == sent.bytes || may_change && is_sum && is_rest)
 }
 
 struct Reader {
@@ -395,14 +407,57 @@ fn moment(event: &Event) -> (u32, u64, u8) {
     (event.cpu().0, event.time_ns(), event.hook().number())
 }
 
+/// What one CPU has done.
+struct Done {
+    sent: Tally,
+    delivered: Tally,
+    count: u64,
+    compared: u64,
+    summaries: Vec<String>,
+}
+
 #[test]
 fn what_is_delivered_is_what_was_sent() {
     let mut rng = random();
-    let wanted = iterations(200_000);
+    let cpus = thread::available_parallelism().expect("CPUs").get();
+    let each = iterations(200_000).div_ceil(cpus as u64);
+    // Each CPU has namespaces of its own: of two in one, packets would come in two
+    // orders, and what was sent would not follow from the seed.
+    let rngs = Mutex::new(Vec::from_iter((0..cpus).map(|_| rng.fork())));
+    let done = Mutex::new(Vec::new());
+    on_each_cpu(|| {
+        let rng = rngs.lock().expect("no panic").pop();
+        let shot = shoot(rng.expect("one for each CPU"), each);
+        done.lock().expect("no panic").push(shot);
+    });
+
+    let (mut sent, mut delivered) = (Tally::default(), Tally::default());
+    let (mut count, mut compared) = (0, 0);
+    for done in done.into_inner().expect("no panic") {
+        sent.merge(&done.sent);
+        delivered.merge(&done.delivered);
+        count += done.count;
+        compared += done.compared;
+        for summary in done.summaries {
+            println!("measured: {summary}");
+        }
+    }
+    print!("{sent}{delivered}");
+    println!("measured: {count} packets sent, {compared} bytes compared");
+    for how in [
+        "in pages, from a packet socket",
+        "chained, put together from pieces",
+        "chained, made of more than the path's MTU",
+        "in pages, made of more than a buffer's head",
+    ] {
+        assert!(delivered.of(&format!("nonlinear, {how}")) > 0, "{how}");
+    }
+}
+
+/// Sends `wanted` packets, on the CPU that this thread stays on.
+fn shoot(mut rng: Rng, wanted: u64) -> Done {
     let place = Place::new();
     let mut gun = Gun::new(&place, &mut rng);
-    // Of two CPUs, packets would come in two orders, and two streams.
-    stay_on_one_cpu();
     let mut readers = SNAPLENS.map(|snaplen| Reader::new(&place.router, snaplen));
     settle();
     readers.iter_mut().for_each(|reader| drop(reader.read()));
@@ -449,20 +504,17 @@ fn what_is_delivered_is_what_was_sent() {
         }
     }
 
-    print!("{}{delivered}", gun.tally);
-    println!("measured: {count} packets sent, {compared} bytes compared");
-    for reader in readers {
+    let summaries = readers.map(|reader| {
         let summary = reader.subscription.finish().expect("finish");
         summary.audit().expect("both sides agree");
-        println!("measured: snaplen {}: {summary}", reader.snaplen);
-    }
-    for how in [
-        "in pages, from a packet socket",
-        "chained, put together from pieces",
-        "chained, made of more than the path's MTU",
-        "in pages, made of more than a buffer's head",
-    ] {
-        assert!(delivered.of(&format!("nonlinear, {how}")) > 0, "{how}");
+        format!("snaplen {}: {summary}", reader.snaplen)
+    });
+    Done {
+        sent: gun.tally,
+        delivered,
+        count,
+        compared,
+        summaries: summaries.into(),
     }
 }
 
@@ -483,7 +535,7 @@ fn compare<'a>(events: &'a [Event], sent: &mut [Sent], delivered: &mut Tally) ->
 
         let known = by_key.get(&known_by(family, packet));
         let by_payload = (family == Family::Ipv4 && packet.len() > 20)
-            .then(|| by_key.get(&packet[20..]))
+            .then(|| by_key.get(payload(packet)))
             .flatten();
         let candidates = known.into_iter().chain(by_payload).flatten();
         let found = candidates.copied().find(|nth| {

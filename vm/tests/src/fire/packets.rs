@@ -102,10 +102,10 @@ pub fn seen(bytes: &[u8]) -> &[u8] {
     bytes.get(..length.max(20)).unwrap_or(bytes)
 }
 
-/// Without what a router changes, and IPv4 options, which it may: by this a packet
-/// is known again.
+/// The start of a packet without what a router changes, and without IPv4 options,
+/// which it may: by this a packet is known again.
 pub fn known_by(family: Family, bytes: &[u8]) -> Vec<u8> {
-    let mut key = bytes.to_vec();
+    let mut key = bytes[..bytes.len().min(100)].to_vec();
     if family != Family::Ipv4 {
         key[7] = 0;
         return key;
@@ -142,10 +142,10 @@ pub fn sum(bytes: &mut [u8]) {
 /// Bytes of an ICMP message: as short as one can be, or too short, or as long as
 /// `most`.
 fn message(rng: &mut Rng, most: usize) -> Vec<u8> {
-    let length = match rng.u32(..40) {
+    let length = match rng.u32(..150) {
         0 => rng.usize(..most),
-        1..5 => rng.usize(..8),
-        5..9 => rng.usize(..1400),
+        1..20 => rng.usize(..8),
+        20..30 => rng.usize(..1400),
         _ => rng.usize(8..150),
     };
     let mut message = vec![0; length];
