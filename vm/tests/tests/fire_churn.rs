@@ -336,6 +336,9 @@ fn is_over_limit(error: &std::io::Error) -> bool {
 fn hear(scene: &Scene, mut subscription: Subscription, random: &mut Rng) {
     let end = Instant::now() + Duration::from_millis(random.u64(0..1_000));
     let mut lost = 0;
+    if random.bool() {
+        flush(scene, &mut subscription);
+    }
     loop {
         match subscription.recv_before(end).expect("receive") {
             Received::Item(Item::Lost(gap)) => lost += gap.count,
@@ -345,10 +348,8 @@ fn hear(scene: &Scene, mut subscription: Subscription, random: &mut Rng) {
         if Instant::now() > end {
             break;
         }
-        if random.u16(..) < 100 {
-            // Whose answer may find no room.
-            let _ = subscription.flush();
-            scene.did(Count::Flushes);
+        if random.u8(..) == 0 {
+            flush(scene, &mut subscription);
         }
     }
     let summary = subscription.finish().expect("finish");
@@ -364,6 +365,12 @@ fn hear(scene: &Scene, mut subscription: Subscription, random: &mut Rng) {
     scene.did(Count::Ended);
     scene.add(Count::Delivered, counters.delivered);
     scene.add(Count::Lost, counters.lost());
+}
+
+fn flush(scene: &Scene, subscription: &mut Subscription) {
+    // Its answer may find no room.
+    let _ = subscription.flush();
+    scene.did(Count::Flushes);
 }
 
 /// Kills a program after a while; returns whether it had said so before. On a slow
