@@ -128,11 +128,12 @@ impl Place {
              neigh add {RIGHT6} lladdr {to_right} nud permanent dev eth1\n\
              route add {NARROW}/32 dev eth1 mtu lock 1500\n"
         ));
-        // Pieces that never become a whole neither stay nor take the others' room.
+        // Pieces that never become a whole do not take the others' room, and do not
+        // stay for long; but a slow kernel needs a second for those of a whole.
         router.run(
             "sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \
              net.ipv4.icmp_echo_ignore_all=1 net.ipv6.icmp.echo_ignore_all=1 \
-             net.ipv4.ipfrag_high_thresh=268435456 net.ipv4.ipfrag_time=1 \
+             net.ipv4.ipfrag_high_thresh=268435456 net.ipv4.ipfrag_time=20 \
              net.ipv4.ipfrag_max_dist=0",
         );
         hold_a_flood();

@@ -63,11 +63,14 @@ fn find_v4(bytes: &[u8]) -> Option<Found> {
 
 fn find_v6(bytes: &[u8]) -> Option<Found> {
     let (mut next, mut offset, mut fragment) = (bytes[6], 40, 0);
-    for _ in 0..=EXTENSIONS_MAX {
+    for nth in 0.. {
         let is_extension = [HOP_BY_HOP, ROUTING, FRAGMENT, AUTH, DESTINATION].contains(&next);
         if !is_extension || next == NO_NEXT {
             let found = (Some(offset), fragment & 0xfff9 != 0, false);
             return (next == ICMPV6).then_some(found);
+        }
+        if nth == EXTENSIONS_MAX {
+            break;
         }
         let header = bytes.get(offset..offset + 8)?;
         let length = usize::from(header[1]);
