@@ -187,7 +187,8 @@ fn namespaces_come_and_go_in_a_flood() {
         let flood = scope.spawn(|| flood_from_everywhere(&wire));
         while !flood.is_finished() {
             let other = Wire::new();
-            other.left.run("ping -c 1 10.0.0.2");
+            // In a slow kernel the flood is before it for a while.
+            other.left.run("ping -c 1 -W 60 10.0.0.2");
         }
         flood.join().expect("the flood")
     });
