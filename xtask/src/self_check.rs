@@ -26,13 +26,18 @@ use crate::{build_module, lanes, workspace};
 
 const PATCHES: &str = "vm/tests/broken";
 
-/// Runs those whose name contains one of the choice's filters, and prints what becomes
-/// of each.
-pub(crate) fn run(options: &Options, choice: &Choice, locked: bool) -> Result<Tally> {
+/// Runs those that are for one of these kernels and whose name contains one of the
+/// choice's filters, and prints what becomes of each.
+pub(crate) fn run(
+    kernels: &[String],
+    options: &Options,
+    choice: &Choice,
+    locked: bool,
+) -> Result<Tally> {
     setup::need(&[Tool::Patch])?;
     let checks: Vec<_> = checks(patches()?)
         .into_iter()
-        .filter(|check| choice.wants(&check.name()))
+        .filter(|check| kernels.contains(check.kernel()) && choice.wants(&check.name()))
         .collect();
     ensure!(!checks.is_empty(), "there is no such self-check");
     let results = lanes::each(&checks, |check| {
@@ -81,20 +86,31 @@ impl Check {
         }
     }
 
+    fn kernel(&self) -> &String {
+        match self {
+            Check::Whole { kernel, .. } => kernel,
+            Check::Broken(broken, _) => &broken.kernel,
+        }
+    }
+
+    fn tests(&self) -> &[String] {
+        match self {
+            Check::Whole { tests, .. } => tests,
+            Check::Broken(broken, _) => &broken.tests,
+        }
+    }
+
     /// Fails if it does not go as it has to.
     fn run(&self, options: &Options, choice: &Choice, locked: bool) -> Result<()> {
-        let (kernel, tests) = match self {
-            Check::Whole { kernel, tests } => (kernel, tests),
-            Check::Broken(broken, _) => (&broken.kernel, &broken.tests),
-        };
-        let mut guest = Guest::prepare(options, Some(kernel), true, Wanted::Tests, locked)?;
+        let kernel = Some(self.kernel().as_str());
+        let mut guest = Guest::prepare(options, kernel, true, Wanted::Tests, locked)?;
         if let Check::Broken(broken, patch) = self {
             let source = patched(patch)?;
             let source = source.path().join("kernel");
             let module = build_module::other_for_kernel(&source, guest.kernel(), &broken.name)?;
             guest = guest.with_module(&module)?;
         }
-        let errand = vm_test::errand(&guest, Share::ALL, choice, tests);
+        let errand = vm_test::errand(&guest, Share::ALL, choice, self.tests());
         let mut failed = Vec::new();
         let end = guest.watch(errand, &mut |report| {
             let line = vm_test::line(report)?;

@@ -83,7 +83,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         ("guest", Box::new(|| guest(&kernels, options, locked))),
         (
             "self-check",
-            Box::new(|| self_check::run(options, &Choice::ALL, locked)),
+            Box::new(|| self_check::run(&kernels, options, &Choice::ALL, locked)),
         ),
         ("oracle", Box::new(|| agreement(options, locked))),
         (

@@ -135,7 +135,12 @@ impl Summary {
 
 pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
     if args.self_check {
-        let Tally { passed, failed } = self_check::run(&args.options, &args.choice, locked)?;
+        let Tally { passed, failed } = self_check::run(
+            &kernel::chosen(&[], true)?,
+            &args.options,
+            &args.choice,
+            locked,
+        )?;
         println!("{passed} passed, {failed} failed");
         return Ok(ExitCode::from(u8::from(failed > 0)));
     }
