@@ -152,6 +152,9 @@ struct Gun<'a> {
     raw: [Socket; 2],
     icmp: Socket,
     sent: Vec<Sent>,
+    /// Identification of the last fragment by itself: of two with the same, the kernel
+    /// might make a whole.
+    fragment: u16,
     tally: Tally,
 }
 
@@ -168,6 +171,7 @@ impl<'a> Gun<'a> {
             raw: [raw(Domain::IPV4, 255), raw(Domain::IPV6, 255)],
             icmp: raw(Domain::IPV4, 1),
             sent: Vec::new(),
+            fragment: 0,
             tally: Tally::default(),
         }
     }
@@ -193,7 +197,8 @@ impl<'a> Gun<'a> {
                 if way == Way::To {
                     way_of_it = Way::Piece;
                 }
-                fragment_v4(self.rng, id, src, dst)
+                self.fragment = self.fragment.wrapping_add(1);
+                fragment_v4(self.rng, self.fragment, src, dst)
             } else {
                 ipv4(self.rng, id, src, dst, MOST)
             }
