@@ -18,7 +18,7 @@ pub const REPORTS: &str = "/dev/ttyS1";
 /// Where the shell is.
 pub const CONSOLE: &str = "/dev/ttyS0";
 
-/// What the guest is to do before it powers off.
+/// What the guest is to do before it ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// Load the module with these parameters (`imp2_verdict=drop`); `None`: not at all.
@@ -124,7 +124,7 @@ pub enum Report {
         /// In words.
         what: String,
     },
-    /// Everything has been reported; the guest powers off.
+    /// Everything has been reported; the guest ends.
     Done,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The kernel starts it as `/init`. It does three things, each in a process of
 //! its own, all from this one binary: process 1 makes a usable machine, starts the
-//! worker, reaps whatever is orphaned, and powers off; the worker does the job and
+//! worker, reaps whatever is orphaned, and ends the machine; the worker does the job and
 //! reports; a session gives the worker's shell a terminal.
 
 mod coverage;
