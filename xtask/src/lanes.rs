@@ -1,4 +1,4 @@
-//! Work side by side: an emulated guest leaves most CPUs idle.
+//! Work side by side: an emulated guest leaves much of its CPUs idle.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

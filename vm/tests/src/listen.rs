@@ -4,6 +4,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use icmptap::event::Event;
+use icmptap::reply::Counters;
 use icmptap::{Builder, OwnedItem, Stopper, Subscription, Summary};
 
 use crate::net::{Namespace, settle};
@@ -54,6 +55,32 @@ impl Listener {
         settle();
         self.stopper.stop();
         self.thread.join().expect("the listener")
+    }
+}
+
+impl Heard {
+    /// Checks the law of conservation, with nothing left in a batch, and that what
+    /// was heard and what was missed is what the kernel counted. `what` is for people.
+    pub fn lawful(&self, what: &str) -> Counters {
+        let counters = self.summary.counters;
+        assert_eq!(counters.queued, 0, "{what}");
+        assert_eq!(self.summary.received, self.events.len() as u64, "{what}");
+        assert_eq!(self.summary.received, counters.delivered, "{what}");
+        assert_eq!(
+            self.lost + self.summary.trailing_lost(),
+            counters.lost(),
+            "{what}: gaps"
+        );
+        assert_eq!(
+            counters.matched,
+            counters.delivered
+                + counters.lost_overrun
+                + counters.lost_nomem
+                + counters.lost_ratelimit
+                + counters.queued,
+            "{what}"
+        );
+        counters
     }
 }
 

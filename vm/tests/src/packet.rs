@@ -13,7 +13,21 @@ use crate::sys::link_address;
 const ETH_P_IP: u16 = 0x0800;
 const ETH_P_IPV6: u16 = 0x86dd;
 const ETH_P_8021Q: u16 = 0x8100;
-const ICMPV6: u8 = 58;
+
+/// IANA's protocol numbers, of which IPv6's extension headers have some.
+pub mod number {
+    #![allow(missing_docs, reason = "the names are IANA's")]
+
+    pub const HOP_BY_HOP: u8 = 0;
+    pub const ICMP: u8 = 1;
+    pub const UDP: u8 = 17;
+    pub const ROUTING: u8 = 43;
+    pub const FRAGMENT: u8 = 44;
+    pub const AUTH: u8 = 51;
+    pub const ICMPV6: u8 = 58;
+    pub const NO_NEXT: u8 = 59;
+    pub const DESTINATION: u8 = 60;
+}
 
 /// An IPv4 packet.
 #[derive(Clone)]
@@ -43,7 +57,7 @@ impl Ipv4 {
             src: Wire::LEFT,
             dst: Wire::RIGHT,
             id: 0,
-            protocol: IpNumber::ICMP.0,
+            protocol: number::ICMP,
             options: Vec::new(),
             fragment_offset: 0,
             more_fragments: false,
@@ -105,7 +119,7 @@ impl Ipv6 {
             dst: Wire::RIGHT6,
             hop_limit: 255,
             extensions: Vec::new(),
-            protocol: ICMPV6,
+            protocol: number::ICMPV6,
             payload: payload.into(),
         }
     }
@@ -145,7 +159,7 @@ pub fn checksum_v6(src: Ipv6Addr, dst: Ipv6Addr, message: &[u8]) -> u16 {
     let length = u32::try_from(message.len()).expect("short");
     let mut bytes = [src.octets(), dst.octets()].concat();
     bytes.extend(length.to_be_bytes());
-    bytes.extend([0, 0, 0, ICMPV6]);
+    bytes.extend([0, 0, 0, number::ICMPV6]);
     bytes.extend(message);
     checksum(&bytes)
 }

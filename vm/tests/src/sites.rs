@@ -64,13 +64,14 @@ pub fn calls(callees: &[&str]) -> Vec<Site> {
     })
 }
 
-fn with_module<T>(read: impl FnOnce(&File<'_>) -> T) -> T {
+/// Reads the file that is loaded.
+pub(crate) fn with_module<T>(read: impl FnOnce(&File<'_>) -> T) -> T {
     let bytes = fs::read(module::FILE).unwrap_or_else(|error| panic!("{}: {error}", module::FILE));
     read(&File::parse(&*bytes).expect("an object file"))
 }
 
 /// What a relocation is about, if that is the kernel's.
-fn target<'a>(module: &File<'a>, relocation: &Relocation) -> Option<&'a str> {
+pub(crate) fn target<'a>(module: &File<'a>, relocation: &Relocation) -> Option<&'a str> {
     let RelocationTarget::Symbol(index) = relocation.target() else {
         return None;
     };

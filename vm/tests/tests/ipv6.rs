@@ -5,16 +5,11 @@ use icmptap::event::Checksum;
 use icmptap::{Families, Family, Snaplen, Subscription};
 use icmptap_vm_tests::listen::Listener;
 use icmptap_vm_tests::net::Wire;
+use icmptap_vm_tests::packet::number::{
+    AUTH, DESTINATION, FRAGMENT, HOP_BY_HOP, NO_NEXT, ROUTING, UDP,
+};
 use icmptap_vm_tests::packet::{Ipv6, Sender, message};
 use icmptap_vm_tests::process::stay_on_one_cpu;
-
-const HOP: u8 = 0;
-const ROUTING: u8 = 43;
-const FRAGMENT: u8 = 44;
-const AUTH: u8 = 51;
-const DEST: u8 = 60;
-const NO_NEXT: u8 = 59;
-const UDP: u8 = 17;
 
 /// What an event has to say of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,16 +108,24 @@ fn cases() -> Vec<Case> {
     };
     vec![
         ("plain", whole.clone(), Some(GOOD)),
-        ("hop-by-hop", behind(&[(HOP, &alert)]), Some(GOOD)),
-        ("destination", behind(&[(DEST, &padded(16))]), Some(GOOD)),
+        ("hop-by-hop", behind(&[(HOP_BY_HOP, &alert)]), Some(GOOD)),
+        (
+            "destination",
+            behind(&[(DESTINATION, &padded(16))]),
+            Some(GOOD),
+        ),
         (
             "three of them",
-            behind(&[(HOP, &alert), (DEST, &padded(8)), (DEST, &padded(24))]),
+            behind(&[
+                (HOP_BY_HOP, &alert),
+                (DESTINATION, &padded(8)),
+                (DESTINATION, &padded(24)),
+            ]),
             Some(GOOD),
         ),
         (
             "as many options as fit",
-            behind(&[(DEST, &long)]),
+            behind(&[(DESTINATION, &long)]),
             Some(GOOD),
         ),
         (
@@ -157,9 +160,9 @@ fn cases() -> Vec<Case> {
         (
             "a first fragment with options on both sides",
             behind(&[
-                (HOP, &alert),
+                (HOP_BY_HOP, &alert),
                 (FRAGMENT, &fragment(0, true)),
-                (DEST, &padded(8)),
+                (DESTINATION, &padded(8)),
             ]),
             Some(first),
         ),
@@ -173,12 +176,12 @@ fn cases() -> Vec<Case> {
         ),
         (
             "as many headers as are looked at",
-            behind(&[(DEST, &padded(8)[..]); 32]),
+            behind(&[(DESTINATION, &padded(8)[..]); 32]),
             Some(GOOD),
         ),
         (
             "one header more",
-            behind(&[(DEST, &padded(8)[..]); 33]),
+            behind(&[(DESTINATION, &padded(8)[..]); 33]),
             None,
         ),
         (
@@ -188,7 +191,7 @@ fn cases() -> Vec<Case> {
         ),
         (
             "a later fragment of what begins with options",
-            behind(&[(FRAGMENT, &fragment(185, true)), (DEST, &padded(8))]),
+            behind(&[(FRAGMENT, &fragment(185, true)), (DESTINATION, &padded(8))]),
             None,
         ),
         (
@@ -220,7 +223,7 @@ fn cases() -> Vec<Case> {
         ("UDP", other(UDP, &[]), None),
         (
             "UDP behind options",
-            other(UDP, &[(DEST, &padded(8))]),
+            other(UDP, &[(DESTINATION, &padded(8))]),
             None,
         ),
         ("nothing follows", other(NO_NEXT, &[]), None),
@@ -233,7 +236,7 @@ fn cases() -> Vec<Case> {
             // A header's length leads out of the packet: what is there is
             // nobody's ICMP.
             "options longer than the packet",
-            behind(&[(DEST, &[0, 200, 1, 4, 0, 0, 0, 0])]),
+            behind(&[(DESTINATION, &[0, 200, 1, 4, 0, 0, 0, 0])]),
             Some(Facts {
                 type_and_code: None,
                 ..SHORT
@@ -242,7 +245,7 @@ fn cases() -> Vec<Case> {
         (
             "options that end within a header",
             {
-                let mut packet = other(DEST, &[]);
+                let mut packet = other(DESTINATION, &[]);
                 packet.truncate(44);
                 packet[4..6].copy_from_slice(&4_u16.to_be_bytes());
                 packet

@@ -9,7 +9,7 @@ use icmptap::{
     BatchSize, Builder, Client, FlushInterval, Hook, Hooks, Instruction, RateLimit, Sampling,
     Snaplen, Subscription, TypeSet, reply::Counters,
 };
-use icmptap_vm_tests::listen::{Heard, Listener, subscribe};
+use icmptap_vm_tests::listen::{Listener, subscribe};
 use icmptap_vm_tests::net::{Namespace, Wire};
 use icmptap_vm_tests::packet::flood;
 use icmptap_vm_tests::process::{Process, on_each_cpu, wait_until};
@@ -21,30 +21,6 @@ const COUNT: u32 = 4_000;
 fn flood_from_everywhere(wire: &Wire) -> u64 {
     let cpus = on_each_cpu(|| flood(&wire.left, Wire::RIGHT, COUNT));
     u64::from(COUNT) * cpus as u64
-}
-
-/// What holds for whatever was heard. The listener has audited the rest.
-fn check(heard: &Heard, what: &str) -> Counters {
-    let summary = &heard.summary;
-    let counters = summary.counters;
-    assert_eq!(counters.queued, 0, "{what}");
-    assert_eq!(summary.received, heard.events.len() as u64, "{what}");
-    assert_eq!(summary.received, counters.delivered, "{what}");
-    assert_eq!(
-        heard.lost + summary.trailing_lost(),
-        counters.lost(),
-        "{what}: gaps"
-    );
-    assert_eq!(
-        counters.matched,
-        counters.delivered
-            + counters.lost_overrun
-            + counters.lost_nomem
-            + counters.lost_ratelimit
-            + counters.queued,
-        "{what}"
-    );
-    counters
 }
 
 /// Takes packets whose sequence number is even.
@@ -111,7 +87,7 @@ fn sixteen_filters_at_once_on_every_cpu() {
     let sent = flood_from_everywhere(&wire);
     let mut causes = [0; 3];
     for (nth, (listener, times, of)) in listeners.into_iter().enumerate() {
-        let counters = check(&listener.stop(), &format!("subscription {nth}"));
+        let counters = listener.stop().lawful(&format!("subscription {nth}"));
         let seen = counters.matched + counters.sampled_out;
         assert_eq!(seen * of, sent * times, "subscription {nth}: {counters:?}");
         causes[0] += counters.lost_overrun;
@@ -129,7 +105,7 @@ fn a_reader_that_takes_its_time_loses_and_knows_what() {
         .flush_interval(FlushInterval { us: 0 });
     let listener = Listener::slow(&wire.right, builder, Duration::from_millis(1));
     let sent = flood_from_everywhere(&wire);
-    let counters = check(&listener.stop(), "a slow reader");
+    let counters = listener.stop().lawful("a slow reader");
     assert_eq!(counters.matched, sent);
     assert!(
         counters.lost_overrun > 0 && counters.delivered > 0,
@@ -165,7 +141,7 @@ fn who_is_killed_in_a_flood_is_accounted_for() {
             }
         }
         let sent = flood.join().expect("the flood");
-        let counters = check(&steady.stop(), "the steady one");
+        let counters = steady.stop().lawful("the steady one");
         assert_eq!(counters.matched, sent);
     });
     wait_until("nobody is left", || stats(&wire.right).0 == 0);
@@ -193,7 +169,7 @@ fn namespaces_come_and_go_in_a_flood() {
         flood.join().expect("the flood")
     });
     let heard = everywhere.stop();
-    let counters = check(&heard, "everywhere");
+    let counters = heard.lawful("everywhere");
     // And the replies of the left end's kernel to nobody, and the pings.
     assert!(counters.matched > sent, "{counters:?}");
     let in_right = heard

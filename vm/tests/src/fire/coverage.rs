@@ -5,12 +5,12 @@
 //! same thread sends it; what happens at the other hooks and in timers is not.
 //! (The code of the hooks is one; that of timers is not reached at all.)
 
-use std::fs::{self, File};
+use std::fs::File;
 
-use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionIndex, SymbolKind};
+use object::{Object, ObjectSection, ObjectSymbol, SectionIndex, SymbolKind};
 
-use crate::module;
 use crate::sys::Kcov;
+use crate::{module, sites};
 
 const KCOV: &str = "/sys/kernel/debug/kcov";
 /// What the compiler calls at each point.
@@ -46,18 +46,19 @@ pub struct Map {
 impl Coverage {
     /// Starts to follow the calling thread.
     pub fn start() -> Self {
-        let bytes = fs::read(module::FILE).expect(module::FILE);
-        let object = object::File::parse(&bytes[..]).expect("an object file");
         let file = File::options().read(true).write(true).open(KCOV);
         let kcov = file.unwrap_or_else(|error| panic!("{KCOV}: {error}"));
-        let text = object.section_by_name(".text").expect(".text");
+        let map = sites::with_module(|object| {
+            let text = object.section_by_name(".text").expect(".text");
+            Map {
+                points: points(object, &text),
+                functions: functions(object, text.index()),
+            }
+        });
         Self {
             kcov: Kcov::start(kcov),
             base: module::address(".text"),
-            map: Map {
-                points: points(&object, &text),
-                functions: functions(&object, text.index()),
-            },
+            map,
         }
     }
 
@@ -118,11 +119,7 @@ impl Map {
 fn points(object: &object::File<'_>, text: &object::Section<'_, '_>) -> Vec<Point> {
     let mut points = vec![Point::None; text.size() as usize + 1];
     for (offset, relocation) in text.relocations() {
-        let RelocationTarget::Symbol(index) = relocation.target() else {
-            continue;
-        };
-        let symbol = object.symbol_by_index(index).expect("a symbol");
-        if symbol.name() == Ok(CALL) {
+        if sites::target(object, &relocation) == Some(CALL) {
             // The address in a call is its last four bytes.
             points[offset as usize + 4] = Point::Ahead;
         }

@@ -6,16 +6,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use fastrand::Rng;
 use icmptap::Family;
 
+use crate::packet::number::{
+    AUTH, DESTINATION, FRAGMENT, HOP_BY_HOP, ICMP, ICMPV6, NO_NEXT, ROUTING,
+};
 use crate::packet::{Ipv4, Ipv6, checksum};
 
-const ICMP: u8 = 1;
-const ICMPV6: u8 = 58;
-const HOP_BY_HOP: u8 = 0;
-const ROUTING: u8 = 43;
-const FRAGMENT: u8 = 44;
-const AUTH: u8 = 51;
-const NO_NEXT: u8 = 59;
-const DESTINATION: u8 = 60;
 /// The module follows so many extension headers.
 const EXTENSIONS_MAX: usize = 32;
 
