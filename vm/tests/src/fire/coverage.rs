@@ -102,17 +102,16 @@ impl Map {
         (passed, passed + count(Point::Ahead))
     }
 
-    /// The functions of which no point was passed, and how many points these have.
-    pub fn functions_not_reached(&self) -> (Vec<&str>, usize) {
-        let (mut names, mut count) = (Vec::new(), 0);
-        for (name, start, end) in &self.functions {
+    /// The functions that have points which were not passed: the name, how many were
+    /// passed, and how many there are.
+    pub fn unfinished(&self) -> Vec<(&str, usize, usize)> {
+        let functions = self.functions.iter().map(|(name, start, end)| {
             let points = &self.points[*start..=*end];
-            if points.contains(&Point::Ahead) && !points.contains(&Point::Passed) {
-                names.push(name.as_str());
-                count += points.iter().filter(|it| **it == Point::Ahead).count();
-            }
-        }
-        (names, count)
+            let count = |what| points.iter().filter(|point| **point == what).count();
+            let (passed, ahead) = (count(Point::Passed), count(Point::Ahead));
+            (name.as_str(), passed, passed + ahead)
+        });
+        functions.filter(|(_, passed, all)| passed < all).collect()
     }
 }
 
