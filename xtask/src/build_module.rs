@@ -194,10 +194,12 @@ fn kbuild(kdir: &Path, out: &Path, variables: &[String], phase: ui::Phase) -> Re
 
 /// All that make said, if there is a warning in it that is about our sources.
 fn warnings(said: &str) -> String {
-    // Another compiler than the kernel's is what `CC=gcc` asked for; a tree that was
-    // only prepared has no symbol versions, and `valid_kdir` has said so.
+    // Another compiler than the kernel's is what `CC=gcc` asked for; so pahole's
+    // version need not be that of when the kernel was built, if it was there at all. A
+    // tree that was only prepared has no symbol versions, and `valid_kdir` has said so.
     const EXPECTED: &[&str] = &[
         "the compiler differs from the one used to build the kernel",
+        "pahole version differs from the one used to build the kernel",
         "Module.symvers is missing",
     ];
     let is_warning = |line: &str| line.contains("warning:") || line.contains("WARNING:");
@@ -473,6 +475,10 @@ mod tests {
             ("  CC [M]  a.o\n", false),
             (
                 "warning: the compiler differs from the one used to build the kernel\n  The kernel was built by: x\n",
+                false,
+            ),
+            (
+                "warning: pahole version differs from the one used to build the kernel\n  The kernel was built with: 0\n",
                 false,
             ),
             ("WARNING: Module.symvers is missing.\n", false),

@@ -34,7 +34,6 @@ pub(crate) fn run(
     choice: &Choice,
     locked: bool,
 ) -> Result<Tally> {
-    setup::need(&[Tool::Patch])?;
     let checks: Vec<_> = checks(patches()?)
         .into_iter()
         .filter(|check| kernels.contains(check.kernel()) && choice.wants(&check.name()))
@@ -165,6 +164,7 @@ fn patched(patch: &Path) -> Result<tempfile::TempDir> {
 
 /// To the letter: what a patch is put beside by a guess may be no bug there.
 fn apply(patch: &Path, dir: &Path) -> Result<()> {
+    setup::need(&[Tool::Patch])?;
     let output = Command::new("patch")
         .args(["--batch", "--forward", "--fuzz=0", "--strip=1"])
         .args(["--no-backup-if-mismatch", "--reject-file=-", "--directory"])

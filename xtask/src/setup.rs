@@ -7,7 +7,9 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{ExitCode, Output};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
@@ -24,6 +26,9 @@ pub(crate) fn run(_args: &Args) -> Result<ExitCode> {
     ui::say("setup", "everything is here");
     Ok(ExitCode::SUCCESS)
 }
+
+/// For how long another may install before we do.
+const APT_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Something that a command cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -369,6 +374,7 @@ fn install(sudo: bool, packages: &[&str]) -> Result<()> {
     );
     let phase = ui::phase("install", &list);
     let sh = Shell::new()?;
+    let timeout = format!("DPkg::Lock::Timeout={}", APT_PATIENCE.as_secs());
     let apt = |args: &[&str]| {
         let sudo: &[&str] = if sudo { &["sudo", "-n"] } else { &[] };
         let [program, args @ ..] = &[
@@ -379,19 +385,17 @@ fn install(sudo: bool, packages: &[&str]) -> Result<()> {
                 "apt-get",
                 "-qq",
                 "-o",
-                "DPkg::Lock::Timeout=300",
+                &timeout,
             ],
             args,
         ]
         .concat()[..] else {
             unreachable!("there is at least `env`")
         };
-        let output = sh
-            .cmd(program)
-            .args(args)
-            .quiet()
-            .ignore_status()
-            .output()?;
+        let output = while_locked(APT_PATIENCE, || {
+            let command = sh.cmd(program).args(args);
+            Ok(command.quiet().ignore_status().output()?)
+        })?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr)
                 .trim()
@@ -412,6 +416,21 @@ fn install(sudo: bool, packages: &[&str]) -> Result<()> {
     }
     phase.done();
     Ok(())
+}
+
+/// apt waits for dpkg's lock if it is asked to, and never for that of its lists, which
+/// another of us, or a timer of the system's, may hold.
+fn while_locked(patience: Duration, mut run: impl FnMut() -> Result<Output>) -> Result<Output> {
+    let start = Instant::now();
+    loop {
+        let output = run()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        let is_locked = !output.status.success() && said.contains("Could not get lock");
+        if !is_locked || start.elapsed() >= patience {
+            return Ok(output);
+        }
+        thread::sleep(patience / 300);
+    }
 }
 
 /// Whether `apt-get update` was ever run; images of containers have it undone.
@@ -468,6 +487,8 @@ fn is_library(file: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
 
     use super::*;
 
@@ -594,6 +615,27 @@ mod tests {
         assert_eq!(find_in(&path, "tool"), None);
         fs::set_permissions(second.join("tool"), fs::Permissions::from_mode(0o755)).unwrap();
         assert_eq!(find_in(&path, "tool"), Some(second.join("tool")));
+    }
+
+    #[test]
+    fn a_lock_is_waited_for_and_nothing_else() {
+        let output = |code: i32, said: &str| Output {
+            status: ExitStatus::from_raw(code << 8),
+            stdout: Vec::new(),
+            stderr: said.into(),
+        };
+        let locked = || output(100, "E: Could not get lock /lists/lock. It is held");
+        let run = |patience, outputs: Vec<Output>| {
+            let mut outputs = outputs.into_iter();
+            let end = while_locked(patience, || Ok(outputs.next().unwrap())).unwrap();
+            (end.status.code(), outputs.len())
+        };
+        let patience = Duration::from_secs(10);
+        let others = vec![locked(), locked(), output(0, ""), output(0, "")];
+        assert_eq!(run(patience, others), (Some(0), 1));
+        let broken = vec![output(1, "E: Unable to locate package"), output(0, "")];
+        assert_eq!(run(patience, broken), (Some(1), 1));
+        assert_eq!(run(Duration::ZERO, vec![locked()]), (Some(100), 0));
     }
 
     #[test]
