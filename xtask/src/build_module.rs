@@ -97,6 +97,9 @@ pub(crate) fn kbuild_with(
 /// The module without what only a debugger reads, which is most of it: an emulated
 /// CPU has to copy every byte, twice. Beside the module; made when that is newer.
 pub(crate) fn stripped(module: &Path) -> Result<PathBuf> {
+    let dir = module.parent().context("a module lies in a directory")?;
+    // Guests that begin at once ask for the same one.
+    let _lock = lock(dir)?;
     let small = module.with_extension("ko.stripped");
     let time = |path: &Path| fs::metadata(path).and_then(|data| data.modified());
     let made = time(module).with_context(|| format!("look at {}", module.display()))?;
@@ -487,6 +490,22 @@ mod tests {
         ] {
             assert_eq!(!warnings(said).is_empty(), expected, "{said}");
         }
+    }
+
+    #[test]
+    fn several_may_strip_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let module = dir.path().join("icmptap.ko");
+        // Some program, for strip.
+        fs::copy(std::env::current_exe().unwrap(), &module).unwrap();
+        let strip = || stripped(&module).unwrap();
+        let small = std::thread::scope(|scope| {
+            let others: Vec<_> = (0..4).map(|_| scope.spawn(strip)).collect();
+            let mut small = others.into_iter().map(|other| other.join().unwrap());
+            small.next_back().unwrap()
+        });
+        let length = |path: &Path| fs::metadata(path).unwrap().len();
+        assert!(length(&small) < length(&module));
     }
 
     #[test]
