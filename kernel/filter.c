@@ -23,39 +23,19 @@ static bool wants_interface(const struct icmptap_filter *filter,
 	       (state->out && state->out->ifindex == filter->ifindex);
 }
 
-/* Any context. */
-static bool wants_type(const struct icmptap_types *types,
-		       const struct icmptap_record *rec)
-{
-	u8 type = rec->icmp_type;
-
-	if (types->all)
-		return true;
-	if (rec->flags & ICMPTAP_F_NO_ICMP)
-		return false;
-	return types->map[type / 8] & BIT(type % 8);
-}
-
 /**
- * icmptap_filter_match() - is this packet wanted?
+ * icmptap_filter_ask() - the dear questions, when the type is wanted
  * @filter: of a subscription that is attached to the packet's tap
  * @pkt: the packet
  *
  * The program sees the packet from its network header on: that is where the
  * data of a packet in a netfilter hook starts.
  *
- * Context: a netfilter hook, under the rcu_read_lock() that keeps the
- * subscription. Takes no lock.
+ * Context: as icmptap_filter_match().
  */
-bool icmptap_filter_match(const struct icmptap_filter *filter,
-			  const struct icmptap_packet *pkt)
+bool icmptap_filter_ask(const struct icmptap_filter *filter,
+			const struct icmptap_packet *pkt)
 {
-	const struct icmptap_record *rec = &pkt->record;
-	const struct icmptap_types *types = rec->family == NFPROTO_IPV4 ?
-					    &filter->icmp : &filter->icmpv6;
-
-	if (!wants_type(types, rec))
-		return false;
 	if (filter->ifindex && !wants_interface(filter, pkt->state))
 		return false;
 	return !filter->prog || bpf_prog_run_pin_on_cpu(filter->prog, pkt->skb);

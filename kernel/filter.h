@@ -6,11 +6,14 @@
 #ifndef ICMPTAP_FILTER_H
 #define ICMPTAP_FILTER_H
 
+#include <linux/bits.h>
+#include <linux/netfilter.h>
 #include <linux/types.h>
 #include <linux/icmptap.h>
 
+#include "record.h"
+
 struct bpf_prog;
-struct icmptap_packet;
 struct netlink_ext_ack;
 struct nlattr;
 
@@ -36,7 +39,29 @@ int icmptap_filter_set_prog(struct icmptap_filter *filter,
 			    struct netlink_ext_ack *extack);
 void icmptap_filter_uninit(struct icmptap_filter *filter);
 
-bool icmptap_filter_match(const struct icmptap_filter *filter,
-			  const struct icmptap_packet *pkt);
+bool icmptap_filter_ask(const struct icmptap_filter *filter,
+			const struct icmptap_packet *pkt);
+
+/**
+ * icmptap_filter_match() - is this packet wanted?
+ * @filter: of a subscription that is attached to the packet's tap
+ * @pkt: the packet
+ *
+ * Context: a netfilter hook, under the rcu_read_lock() that keeps the
+ * subscription. Takes no lock.
+ */
+static inline bool icmptap_filter_match(const struct icmptap_filter *filter,
+					const struct icmptap_packet *pkt)
+{
+	const struct icmptap_types *types = pkt->family == NFPROTO_IPV4 ?
+					    &filter->icmp : &filter->icmpv6;
+	u8 type = pkt->icmp_type;
+
+	if (!types->all && (pkt->flags & ICMPTAP_F_NO_ICMP ||
+			    !(types->map[type / 8] & BIT(type % 8))))
+		return false;
+	return likely(!filter->ifindex && !filter->prog) ||
+	       icmptap_filter_ask(filter, pkt);
+}
 
 #endif /* ICMPTAP_FILTER_H */

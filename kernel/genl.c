@@ -20,7 +20,6 @@
 #include "genl.h"
 #include "hook.h"
 #include "params.h"
-#include "record.h"
 #include "report.h"
 #include "stream.h"
 #include "subscription.h"
@@ -35,13 +34,7 @@ static_assert(EVENTS_HDRLEN % 8 == 0);
 /* Fresh per load: a reader sees that counters began again. */
 static u8 boot_id[16] __ro_after_init;
 
-static unsigned int record_len(const struct icmptap_sub *sub,
-			       const struct icmptap_packet *pkt)
-{
-	return icmptap_record_len(pkt, sub->params.snaplen);
-}
-
-/* Softirq or process context, stream->lock held; so in put(), send(). */
+/* Softirq or process context, stream->lock held; so in send(). */
 static void open_events(struct sk_buff *msg,
 			const struct icmptap_stream *stream)
 {
@@ -57,12 +50,6 @@ static void open_events(struct sk_buff *msg,
 	};
 }
 
-static void put_record(struct sk_buff *msg, const struct icmptap_sub *sub,
-		       const struct icmptap_packet *pkt)
-{
-	icmptap_record_put(msg, pkt, sub->params.snaplen);
-}
-
 static int send_events(const struct icmptap_sub *sub, struct sk_buff *msg,
 		       u32 count)
 {
@@ -76,9 +63,7 @@ static int send_events(const struct icmptap_sub *sub, struct sk_buff *msg,
 
 static const struct icmptap_door genl_door = {
 	.hdrlen = EVENTS_HDRLEN,
-	.record_len = record_len,
 	.open = open_events,
-	.put = put_record,
 	.send = send_events,
 };
 

@@ -67,12 +67,6 @@ module_param_cb(imp2_verdict, &verdict_ops, &drop_packets, 0644);
 MODULE_PARM_DESC(imp2_verdict,
 		 "what happens to the packets that IMP2 clients are told of: accept (default) or drop; read when a client registers");
 
-static unsigned int record_len(const struct icmptap_sub *sub,
-			       const struct icmptap_packet *pkt)
-{
-	return sizeof(struct packet_info);
-}
-
 /* Softirq or process context, stream->lock held; so in put(), send(). */
 static void open_message(struct sk_buff *msg,
 			 const struct icmptap_stream *stream)
@@ -80,8 +74,7 @@ static void open_message(struct sk_buff *msg,
 	nlmsg_put(msg, 0, 0, IMP2_K_MSG, 0, 0);
 }
 
-static void put_addresses(struct sk_buff *msg, const struct icmptap_sub *sub,
-			  const struct icmptap_packet *pkt)
+static void put_addresses(struct sk_buff *msg, const struct icmptap_packet *pkt)
 {
 	struct packet_info *payload = skb_put(msg, sizeof(*payload));
 	const struct iphdr *iph = ip_hdr(pkt->skb);
@@ -101,8 +94,8 @@ static int send_message(const struct icmptap_sub *sub, struct sk_buff *msg,
 
 static const struct icmptap_door imp2_door = {
 	.hdrlen = NLMSG_HDRLEN,
-	.record_len = record_len,
 	.open = open_message,
+	.put_len = sizeof(struct packet_info),
 	.put = put_addresses,
 	.send = send_message,
 };

@@ -8,9 +8,11 @@
  * Called by stream.c.
  */
 
+#include <linux/ktime.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/time64.h>
+#include <linux/timekeeping.h>
 
 #include "ratelimit.h"
 
@@ -31,30 +33,22 @@ void icmptap_ratelimit_init(struct icmptap_ratelimit *limit, u32 rate)
 }
 
 /**
- * icmptap_ratelimit_allow() - may this event pass?
+ * icmptap_ratelimit_take() - more credit for a stream that has none
  * @limit: the subscription's
- * @credit: tokens that the stream has left
- * @now_ns: CLOCK_MONOTONIC
+ * @credit: gets what is left of it after this event
  *
  * Context: any that holds the lock of the stream, which guards @credit.
  * @limit is shared with other CPUs without a lock.
  */
-bool icmptap_ratelimit_allow(struct icmptap_ratelimit *limit, u32 *credit,
-			     u64 now_ns)
+bool icmptap_ratelimit_take(struct icmptap_ratelimit *limit, u32 *credit)
 {
-	s64 earned, after;
+	s64 earned, after, now_ns;
 
-	if (!limit->chunk)
-		return true;
-	if (*credit) {
-		--*credit;
-		return true;
-	}
-
+	now_ns = ktime_get_ns();
 	earned = atomic64_read(&limit->earned_ns);
 	do {
-		after = max_t(s64, earned, now_ns) + limit->cost_ns;
-		if (after > (s64)now_ns + NSEC_PER_SEC)
+		after = max(earned, now_ns) + (s64)limit->cost_ns;
+		if (after > now_ns + (s64)NSEC_PER_SEC)
 			return false;
 	} while (!atomic64_try_cmpxchg(&limit->earned_ns, &earned, after));
 

@@ -20,7 +20,23 @@ struct icmptap_ratelimit {
 };
 
 void icmptap_ratelimit_init(struct icmptap_ratelimit *limit, u32 rate);
-bool icmptap_ratelimit_allow(struct icmptap_ratelimit *limit, u32 *credit,
-			     u64 now_ns);
+bool icmptap_ratelimit_take(struct icmptap_ratelimit *limit, u32 *credit);
+
+/*
+ * May this event pass? @credit: tokens that the stream has left.
+ *
+ * Any context that holds the stream's lock, which guards @credit.
+ */
+static inline bool icmptap_ratelimit_allow(struct icmptap_ratelimit *limit,
+					   u32 *credit)
+{
+	if (likely(!limit->chunk))
+		return true;
+	if (*credit) {
+		--*credit;
+		return true;
+	}
+	return icmptap_ratelimit_take(limit, credit);
+}
 
 #endif /* ICMPTAP_RATELIMIT_H */

@@ -29,6 +29,9 @@
  */
 #define EXTENSIONS_MAX	32
 
+/* Bytes of a packet that copy_short() is for. */
+#define SHORT	256
+
 /* Records stay aligned in the message, so that readers may cast. */
 #define RECORD_ALIGN	8
 
@@ -38,96 +41,78 @@ static_assert(ICMPTAP_CSUM_UNNECESSARY == CHECKSUM_UNNECESSARY);
 static_assert(ICMPTAP_CSUM_COMPLETE == CHECKSUM_COMPLETE);
 static_assert(ICMPTAP_CSUM_PARTIAL == CHECKSUM_PARTIAL);
 
-/* Any context: reads the packet, which the caller holds. */
-static u16 vlan_tci(const struct sk_buff *skb)
-{
-	return skb_vlan_tag_present(skb) ? skb_vlan_tag_get(skb) : 0;
-}
-
-/* Any context: reads the packet, which the caller holds. */
-static u16 vlan_flags(const struct sk_buff *skb)
-{
-	if (!skb_vlan_tag_present(skb))
-		return 0;
-	if (skb->vlan_proto == htons(ETH_P_8021AD))
-		return ICMPTAP_F_VLAN | ICMPTAP_F_VLAN_AD;
-	return ICMPTAP_F_VLAN;
-}
-
-/* Any context. What a filter asks for first; the rest is for those it passes. */
-static void begin(struct icmptap_packet *pkt, const struct sk_buff *skb,
-		  const struct nf_hook_state *state)
-{
-	pkt->skb = skb;
-	pkt->state = state;
-	pkt->filled = false;
-	pkt->record = (struct icmptap_record) {
-		.hdrlen = sizeof(pkt->record),
-		.origlen = skb->len - skb_network_offset(skb),
-		.family = state->pf,
-		.hook = state->hook,
-	};
-}
-
 /*
- * Looks for the ICMP header at @offset, counted from the network header, in
- * a packet that is whole or a first fragment. It is @hdrlen bytes long.
+ * In a netfilter hook the data of a packet starts at its network header, and
+ * ends with it.
  *
  * Any context: reads the packet, which the caller holds.
  */
-static void find_icmp(struct icmptap_record *rec, const struct sk_buff *skb,
-		      unsigned int offset, unsigned int hdrlen)
+static void begin(struct icmptap_packet *pkt, const struct sk_buff *skb,
+		  const struct nf_hook_state *state, u16 flags)
 {
-	const u8 *head;
+	pkt->skb = skb;
+	pkt->state = state;
+	pkt->time_ns = 0;
+	pkt->flags = flags;
+	pkt->icmp_offset = 0;
+	pkt->family = state->pf;
+	pkt->hook = state->hook;
+	pkt->icmp_type = 0;
+	pkt->icmp_code = 0;
+}
+
+/*
+ * Looks for the ICMP header at @offset in a packet that is whole or a first
+ * fragment. It is @hdrlen bytes long.
+ *
+ * Any context: reads the packet, which the caller holds.
+ */
+static __always_inline void find_icmp(struct icmptap_packet *pkt,
+				      unsigned int offset, unsigned int hdrlen)
+{
+	const struct sk_buff *skb = pkt->skb;
+	const u8 *head = skb->data + offset;
 	u8 buf[2];	/* type, code */
 
-	if (offset + hdrlen > rec->origlen)
-		rec->flags |= ICMPTAP_F_MALFORMED;
-
-	head = skb_header_pointer(skb, skb_network_offset(skb) + offset,
-				  sizeof(buf), buf);
+	if (unlikely(offset + hdrlen > skb_headlen(skb))) {
+		if (offset + hdrlen > skb->len)
+			pkt->flags |= ICMPTAP_F_MALFORMED;
+		head = skb_header_pointer(skb, offset, sizeof(buf), buf);
+	}
 	/* Extension headers may go on for longer than icmp_offset can say. */
-	if (!head || offset > U16_MAX) {
-		rec->flags |= ICMPTAP_F_NO_ICMP;
+	if (unlikely(!head || offset > U16_MAX)) {
+		pkt->flags |= ICMPTAP_F_NO_ICMP;
 		return;
 	}
-	rec->icmp_offset = offset;
-	rec->icmp_type = head[0];
-	rec->icmp_code = head[1];
+	pkt->icmp_offset = offset;
+	pkt->icmp_type = head[0];
+	pkt->icmp_code = head[1];
 }
 
 /**
- * icmptap_packet_init_ipv4() - is this ICMP, and of which type?
- * @pkt: filled as far as a filter asks
- * @skb: an IPv4 packet with its IP header in the linear part
+ * icmptap_packet_init_ipv4() - where is the ICMP header, and of which type?
+ * @pkt: filled
+ * @skb: an ICMP packet with its IP header in the linear part
  * @state: of the netfilter hook that the packet is at
  *
  * Context: a netfilter hook, under rcu_read_lock(), which keeps the devices
  * of @state. @pkt is valid as long as @skb is.
- * Return: false if it is something else.
  */
-bool icmptap_packet_init_ipv4(struct icmptap_packet *pkt,
+void icmptap_packet_init_ipv4(struct icmptap_packet *pkt,
 			      const struct sk_buff *skb,
 			      const struct nf_hook_state *state)
 {
 	const struct iphdr *iph = ip_hdr(skb);
-	struct icmptap_record *rec = &pkt->record;
+	unsigned int hdrlen = iph->ihl * 4;
 
-	if (iph->protocol != IPPROTO_ICMP)
-		return false;
+	begin(pkt, skb, state, ip_is_fragment(iph) ? ICMPTAP_F_FRAGMENT : 0);
 
-	begin(pkt, skb, state);
-
-	if (ip_is_fragment(iph))
-		rec->flags |= ICMPTAP_F_FRAGMENT;
-
-	if (ip_hdrlen(skb) < sizeof(*iph))
-		rec->flags |= ICMPTAP_F_NO_ICMP | ICMPTAP_F_MALFORMED;
+	if (unlikely(hdrlen < sizeof(*iph)))
+		pkt->flags |= ICMPTAP_F_NO_ICMP | ICMPTAP_F_MALFORMED;
 	else if (iph->frag_off & htons(IP_OFFSET))
-		rec->flags |= ICMPTAP_F_NO_ICMP;
+		pkt->flags |= ICMPTAP_F_NO_ICMP;
 	else
-		find_icmp(rec, skb, ip_hdrlen(skb), sizeof(struct icmphdr));
-	return true;
+		find_icmp(pkt, hdrlen, sizeof(struct icmphdr));
 }
 
 /*
@@ -154,8 +139,7 @@ static u8 skip_extensions(const struct sk_buff *skb, u8 nexthdr,
 			return NEXTHDR_NONE;
 
 		/* Each kind has at least these 8 bytes. */
-		hdr = skb_header_pointer(skb, skb_network_offset(skb) + *offset,
-					 sizeof(buf), &buf);
+		hdr = skb_header_pointer(skb, *offset, sizeof(buf), &buf);
 		if (!hdr)
 			return NEXTHDR_NONE;
 
@@ -177,7 +161,7 @@ static u8 skip_extensions(const struct sk_buff *skb, u8 nexthdr,
 
 /**
  * icmptap_packet_init_ipv6() - is this ICMPv6, and of which type?
- * @pkt: filled as far as a filter asks
+ * @pkt: filled, if so
  * @skb: an IPv6 packet with its IPv6 header in the linear part
  * @state: of the netfilter hook that the packet is at
  *
@@ -189,7 +173,6 @@ bool icmptap_packet_init_ipv6(struct icmptap_packet *pkt,
 			      const struct nf_hook_state *state)
 {
 	unsigned int offset = sizeof(struct ipv6hdr);
-	struct icmptap_record *rec = &pkt->record;
 	u8 nexthdr = ipv6_hdr(skb)->nexthdr;
 	__be16 frag_off = 0;
 
@@ -197,48 +180,32 @@ bool icmptap_packet_init_ipv6(struct icmptap_packet *pkt,
 	    skip_extensions(skb, nexthdr, &offset, &frag_off) != NEXTHDR_ICMP)
 		return false;
 
-	begin(pkt, skb, state);
-
-	if (frag_off & htons(IP6_OFFSET | IP6_MF))
-		rec->flags |= ICMPTAP_F_FRAGMENT;
+	begin(pkt, skb, state, frag_off & htons(IP6_OFFSET | IP6_MF) ?
+			       ICMPTAP_F_FRAGMENT : 0);
 
 	if (frag_off & htons(IP6_OFFSET))
-		rec->flags |= ICMPTAP_F_NO_ICMP;
+		pkt->flags |= ICMPTAP_F_NO_ICMP;
 	else
-		find_icmp(rec, skb, offset, sizeof(struct icmp6hdr));
+		find_icmp(pkt, offset, sizeof(struct icmp6hdr));
 	return true;
 }
 
-/**
- * icmptap_packet_fill() - what all records of one packet share
- * @pkt: from init; the second time nothing happens
+/*
+ * When the hook saw it: asked for once, by the first who wants the packet.
  *
  * Context: as icmptap_packet_init_ipv4().
  */
-void icmptap_packet_fill(struct icmptap_packet *pkt)
+u64 icmptap_packet_time(struct icmptap_packet *pkt)
 {
-	const struct nf_hook_state *state = pkt->state;
-	struct icmptap_record *rec = &pkt->record;
-	const struct sk_buff *skb = pkt->skb;
-
-	if (pkt->filled)
-		return;
-
-	pkt->filled = true;
-	pkt->mono_ns = ktime_get_ns();
-	rec->flags |= vlan_flags(skb) | skb->ip_summed << ICMPTAP_CSUM_SHIFT;
-	rec->time_ns = ktime_to_ns(ktime_mono_to_real(pkt->mono_ns));
-	rec->netns = state->net->ns.inum;
-	rec->iif = state->in ? state->in->ifindex : 0;
-	rec->oif = state->out ? state->out->ifindex : 0;
-	rec->mark = skb->mark;
-	rec->vlan_tci = vlan_tci(skb);
+	if (!pkt->time_ns)
+		pkt->time_ns = ktime_get_real_ns();
+	return pkt->time_ns;
 }
 
 /* Any context. Packet bytes that a record of @pkt holds. */
 static u32 caplen(const struct icmptap_packet *pkt, u32 snaplen)
 {
-	return min(pkt->record.origlen, snaplen);
+	return min(pkt->skb->len, snaplen);
 }
 
 /* Any context. Bytes that icmptap_record_put() will append. */
@@ -249,29 +216,93 @@ unsigned int icmptap_record_len(const struct icmptap_packet *pkt, u32 snaplen)
 }
 
 /*
- * Appends the record of @pkt to @msg, which has room for it.
+ * As memcpy(), which for a length that the compiler does not know is a call
+ * and, on many CPUs, a string instruction that starts slowly: longer than a
+ * short packet takes.
  *
- * Any context; the caller owns @msg and holds the packet.
+ * Any context.
+ */
+static void copy_short(u8 *to, const u8 *from, unsigned int len)
+{
+	u8 *last = to + len - 32;
+
+	if (unlikely(len < 32)) {
+		memcpy(to, from, len);
+		return;
+	}
+	for (; to < last; to += 32, from += 32)
+		memcpy(to, from, 32);
+
+	/* The last ones, of which some may be there already. */
+	memcpy(last, from - (to - last), 32);
+}
+
+/*
+ * Copies the first @len bytes of a packet.
+ *
+ * Any context; the caller holds the packet. Fails only for pages that the
+ * kernel itself may not read.
+ */
+static int copy_packet(void *to, const struct sk_buff *skb, unsigned int len)
+{
+	if (likely(len <= SHORT && len <= skb_headlen(skb))) {
+		copy_short(to, skb->data, len);
+		return 0;
+	}
+	return skb_copy_bits(skb, 0, to, len);
+}
+
+/* Any context: reads the packet, which the caller holds. */
+static void put_vlan(struct icmptap_record *rec, const struct sk_buff *skb)
+{
+	rec->vlan_tci = skb_vlan_tag_get(skb);
+	rec->flags |= ICMPTAP_F_VLAN;
+	if (skb->vlan_proto == htons(ETH_P_8021AD))
+		rec->flags |= ICMPTAP_F_VLAN_AD;
+}
+
+/*
+ * Appends the record of @pkt to @msg, which has room for it: @len bytes, as
+ * icmptap_record_len() says.
+ *
+ * Any context; the caller owns @msg and holds the packet, whose time was
+ * asked for.
  */
 void icmptap_record_put(struct sk_buff *msg, const struct icmptap_packet *pkt,
-			u32 snaplen)
+			u32 snaplen, unsigned int len)
 {
+	const struct nf_hook_state *state = pkt->state;
 	const struct sk_buff *skb = pkt->skb;
-	unsigned int len = icmptap_record_len(pkt, snaplen);
 	u32 captured = caplen(pkt, snaplen);
-	struct icmptap_record *rec = skb_put(msg, len);
-	void *bytes = rec + 1;
+	struct icmptap_record *rec = __skb_put(msg, len);
+	u16 flags = pkt->flags | skb->ip_summed << ICMPTAP_CSUM_SHIFT;
 
-	*rec = pkt->record;
-	rec->len = len;
+	/* Padding, if there is any, is in the last word; the rest is written. */
+	*(u64 *)((u8 *)rec + len - RECORD_ALIGN) = 0;
 
-	/* Fails only for pages that the kernel itself may not read. */
-	if (unlikely(skb_copy_bits(skb, skb_network_offset(skb), bytes,
-				   captured)))
+	if (unlikely(copy_packet(rec + 1, skb, captured))) {
+		memset(rec + 1, 0, len - sizeof(*rec));
 		captured = 0;
+	}
+	if (captured < skb->len)
+		flags |= ICMPTAP_F_TRUNCATED;
 
+	rec->len = len;
+	rec->hdrlen = sizeof(*rec);
+	rec->flags = flags;
+	rec->time_ns = pkt->time_ns;
 	rec->caplen = captured;
-	if (captured < rec->origlen)
-		rec->flags |= ICMPTAP_F_TRUNCATED;
-	memset(bytes + captured, 0, len - sizeof(*rec) - captured);
+	rec->origlen = skb->len;
+	rec->netns = state->net->ns.inum;
+	rec->iif = state->in ? state->in->ifindex : 0;
+	rec->oif = state->out ? state->out->ifindex : 0;
+	rec->mark = skb->mark;
+	rec->vlan_tci = 0;
+	rec->icmp_offset = pkt->icmp_offset;
+	rec->family = pkt->family;
+	rec->hook = pkt->hook;
+	rec->icmp_type = pkt->icmp_type;
+	rec->icmp_code = pkt->icmp_code;
+	if (unlikely(skb_vlan_tag_present(skb)))
+		put_vlan(rec, skb);
 }

@@ -12,6 +12,7 @@
  */
 
 #include <linux/ktime.h>
+#include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/skbuff.h>
 #include <net/sock.h>
@@ -23,21 +24,87 @@
 #include "subscription.h"
 
 /*
- * When a batch will have waited for long enough.
+ * For how long the open batch may still wait; not positive: for no longer.
+ *
+ * By the clock of the records, so that a packet costs one look at a clock. It
+ * may be set, and the batch must go all the same: a flush that seems to be
+ * more than an interval ahead tells of that. One that is a little ahead is
+ * another CPU's, since @now_ns was read.
  *
  * Any context that may take the stream's lock; holds it.
  */
-static ktime_t due(const struct icmptap_stream *stream)
+static s64 left_ns(const struct icmptap_stream *stream, u64 now_ns)
 {
-	return ns_to_ktime(stream->flushed_ns + stream->sub->params.flush_ns);
+	s64 interval = stream->sub->params.flush_ns;
+	s64 since = now_ns - stream->flushed_ns;
+
+	return since < -interval ? 0 : interval - since;
 }
 
-/* As due(). */
+/* As left_ns(). */
 static bool is_due(const struct icmptap_stream *stream, u64 now_ns)
 {
-	/* Signed: another CPU may have flushed since now_ns was read. */
-	return (s64)(now_ns - stream->flushed_ns) >=
-	       (s64)stream->sub->params.flush_ns;
+	return left_ns(stream, now_ns) <= 0;
+}
+
+/*
+ * Memory for a batch of whole pages that the reader has given back, or new.
+ *
+ * A kernel that clears what it allocates (init_on_alloc, a default of many)
+ * would else clear every byte of a batch before we write it. What an older
+ * batch left there is never sent.
+ *
+ * Softirq or process context, stream->lock held.
+ */
+static struct sk_buff *alloc_pages_skb(struct icmptap_stream *stream,
+				       unsigned int order)
+{
+	const gfp_t gfp = GFP_ATOMIC | __GFP_NOWARN | __GFP_COMP;
+	struct page **slot = &stream->pages[stream->next_page];
+	struct sk_buff *msg;
+
+	stream->busy = true;
+	stream->next_page = (stream->next_page + 1) % ICMPTAP_PAGES;
+
+	if (!*slot || page_ref_count(*slot) > 1) {
+		struct page *page = alloc_pages(gfp, order);
+
+		if (!page)
+			return NULL;
+		if (*slot)
+			put_page(*slot);
+		*slot = page;
+	}
+
+	msg = build_skb(page_address(*slot), PAGE_SIZE << order);
+	if (msg)
+		get_page(*slot);
+	return msg;
+}
+
+/* Softirq or process context, stream->lock held; or the stream is stopped. */
+static void free_pages_kept(struct icmptap_stream *stream)
+{
+	unsigned int i;
+
+	for (i = 0; i < ICMPTAP_PAGES; i++) {
+		if (stream->pages[i])
+			put_page(stream->pages[i]);
+		stream->pages[i] = NULL;
+	}
+}
+
+/* An empty message of @size bytes. As alloc_pages_skb(). */
+static struct sk_buff *alloc_message(struct icmptap_stream *stream,
+				     unsigned int size)
+{
+	unsigned int whole = SKB_DATA_ALIGN(size) +
+			     SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+
+	/* Of one size only, or a small one would take a large one's place. */
+	if (size == stream->sub->params.batch && whole >= PAGE_SIZE)
+		return alloc_pages_skb(stream, get_order(whole));
+	return alloc_skb(size, GFP_ATOMIC | __GFP_NOWARN);
 }
 
 /*
@@ -50,14 +117,13 @@ static bool open_batch(struct icmptap_stream *stream, unsigned int room,
 		       unsigned int least)
 {
 	const struct icmptap_door *door = stream->sub->door;
-	const gfp_t gfp = GFP_ATOMIC | __GFP_NOWARN;
 	struct sk_buff *msg;
 
-	msg = alloc_skb(door->hdrlen + room, gfp);
+	msg = alloc_message(stream, door->hdrlen + room);
 	if (!msg && room > least) {
 		/* Many pages in a row are harder to have than a few. */
 		room = least;
-		msg = alloc_skb(door->hdrlen + room, gfp);
+		msg = alloc_message(stream, door->hdrlen + room);
 	}
 	if (!msg)
 		return false;
@@ -113,13 +179,14 @@ static void flush(struct icmptap_stream *stream, u64 now_ns)
 }
 
 /* Softirq or process context, stream->lock held. */
-static void arm_timer(struct icmptap_stream *stream)
+static void arm_timer(struct icmptap_stream *stream, u64 now_ns)
 {
 	if (stream->timer_armed)
 		return;
 
 	stream->timer_armed = true;
-	hrtimer_start(&stream->timer, due(stream), HRTIMER_MODE_ABS_PINNED_SOFT);
+	hrtimer_start(&stream->timer, ns_to_ktime(left_ns(stream, now_ns)),
+		      HRTIMER_MODE_REL_PINNED_SOFT);
 }
 
 /*
@@ -133,17 +200,21 @@ static enum hrtimer_restart on_timer(struct hrtimer *timer)
 	struct icmptap_stream *stream =
 		container_of(timer, struct icmptap_stream, timer);
 	enum hrtimer_restart restart = HRTIMER_NORESTART;
-	u64 now_ns = ktime_get_ns();
+	u64 now_ns = ktime_get_real_ns();
 
 	spin_lock_bh(&stream->lock);
 	if (is_due(stream, now_ns))
 		flush(stream, now_ns);
 
-	if (stream->batch) {
-		hrtimer_set_expires(timer, due(stream));
+	if (stream->batch || stream->busy) {
+		stream->busy = false;
+		hrtimer_set_expires(timer,
+				    ktime_add_ns(ktime_get(),
+						 left_ns(stream, now_ns)));
 		restart = HRTIMER_RESTART;
 	} else {
 		stream->timer_armed = false;
+		free_pages_kept(stream);
 	}
 	spin_unlock_bh(&stream->lock);
 
@@ -163,18 +234,19 @@ static bool is_sampled_out(struct icmptap_stream *stream)
 }
 
 /* Gives a packet its sequence number. Softirq or process, stream->lock held. */
-static void take(struct icmptap_stream *stream,
-		 const struct icmptap_packet *pkt)
+static void take(struct icmptap_stream *stream, struct icmptap_packet *pkt)
 {
 	struct icmptap_sub *sub = stream->sub;
-	unsigned int len = sub->door->record_len(sub, pkt);
-	u64 now_ns = pkt->mono_ns;
+	const struct icmptap_door *door = sub->door;
+	u32 snaplen = sub->params.snaplen;
+	unsigned int len = door->put ? door->put_len :
+				       icmptap_record_len(pkt, snaplen);
+	u64 now_ns = icmptap_packet_time(pkt);
 	bool at_once;
 
 	stream->counters.matched++;
 
-	if (!icmptap_ratelimit_allow(&sub->limit, &stream->rate_credit,
-				     now_ns)) {
+	if (!icmptap_ratelimit_allow(&sub->limit, &stream->rate_credit)) {
 		/* The numbers in a batch follow each other: this one is out. */
 		flush(stream, now_ns);
 		stream->counters.lost_ratelimit++;
@@ -190,8 +262,8 @@ static void take(struct icmptap_stream *stream,
 	if (!stream->batch) {
 		unsigned int room = len;
 
-		if (!at_once && sub->door->hdrlen + len < sub->params.batch)
-			room = sub->params.batch - sub->door->hdrlen;
+		if (!at_once && door->hdrlen + len < sub->params.batch)
+			room = sub->params.batch - door->hdrlen;
 
 		if (!open_batch(stream, room, len)) {
 			stream->counters.lost_nomem++;
@@ -199,14 +271,17 @@ static void take(struct icmptap_stream *stream,
 		}
 	}
 
-	sub->door->put(stream->batch, sub, pkt);
+	if (door->put)
+		door->put(stream->batch, pkt);
+	else
+		icmptap_record_put(stream->batch, pkt, snaplen, len);
 	stream->counters.queued++;
 
 	/* Full is a batch that could not hold one more like this. */
 	if (at_once || stream->batch->len + len > stream->limit)
 		flush(stream, now_ns);
 	else
-		arm_timer(stream);
+		arm_timer(stream, now_ns);
 }
 
 /**
@@ -228,10 +303,8 @@ bool icmptap_stream_put(struct icmptap_sub *sub, struct icmptap_packet *pkt)
 
 	spin_lock_bh(&stream->lock);
 	matched = !is_sampled_out(stream);
-	if (matched) {
-		icmptap_packet_fill(pkt);
+	if (matched)
 		take(stream, pkt);
-	}
 	spin_unlock_bh(&stream->lock);
 
 	return matched;
@@ -250,7 +323,7 @@ void icmptap_streams_flush(struct icmptap_sub *sub)
 		struct icmptap_stream *stream = per_cpu_ptr(sub->streams, cpu);
 
 		spin_lock_bh(&stream->lock);
-		flush(stream, ktime_get_ns());
+		flush(stream, ktime_get_real_ns());
 		spin_unlock_bh(&stream->lock);
 	}
 }
@@ -310,6 +383,8 @@ void icmptap_streams_stop(struct icmptap_sub *sub)
 		hrtimer_cancel(&per_cpu_ptr(sub->streams, cpu)->timer);
 
 	icmptap_streams_flush(sub);
+	for_each_possible_cpu(cpu)
+		free_pages_kept(per_cpu_ptr(sub->streams, cpu));
 }
 
 /* Process context, sleeps. @sub is not published yet. */
@@ -331,7 +406,7 @@ int icmptap_streams_init(struct icmptap_sub *sub)
 		/* As long ago as can be: the first record does not wait. */
 		stream->flushed_ns = 0;
 		hrtimer_setup(&stream->timer, on_timer, CLOCK_MONOTONIC,
-			      HRTIMER_MODE_ABS_PINNED_SOFT);
+			      HRTIMER_MODE_REL_PINNED_SOFT);
 	}
 	return 0;
 }

@@ -12,6 +12,7 @@
 
 struct icmptap_packet;
 struct icmptap_sub;
+struct page;
 struct sk_buff;
 
 /*
@@ -27,15 +28,21 @@ struct icmptap_counters {
 	u64 sampled_out;	/* not matched */
 };
 
+/* While a stream is busy it keeps the memory of so many full batches. */
+#define ICMPTAP_PAGES	4
+
 struct icmptap_stream {
-	spinlock_t lock;	/* guards the next seven */
+	spinlock_t lock;	/* guards the next ten */
 	bool timer_armed;
+	bool busy;		/* a batch took pages since the timer ran */
 	unsigned int limit;	/* bytes that the open batch may have */
 	u32 skip;		/* packets to pass over before the next sample */
 	u32 rate_credit;	/* events that need no look at the rate limit */
 	struct icmptap_counters counters;
-	u64 flushed_ns;		/* CLOCK_MONOTONIC of the last flush */
+	u64 flushed_ns;		/* CLOCK_REALTIME of the last flush */
 	struct sk_buff *batch;	/* the open batch, or NULL */
+	unsigned int next_page;	/* of the next ones */
+	struct page *pages[ICMPTAP_PAGES];	/* batches' memory, in turn */
 
 	unsigned int cpu;	/* constant, like sub */
 	struct icmptap_sub *sub;

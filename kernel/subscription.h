@@ -46,11 +46,10 @@ struct icmptap_params {
 struct icmptap_door {
 	unsigned int hdrlen;	/* bytes of a message before its records */
 
-	unsigned int (*record_len)(const struct icmptap_sub *sub,
-				   const struct icmptap_packet *pkt);
 	void (*open)(struct sk_buff *msg, const struct icmptap_stream *stream);
-	void (*put)(struct sk_buff *msg, const struct icmptap_sub *sub,
-		    const struct icmptap_packet *pkt);
+	/* Appends what says less than a record: so many bytes; or NULL. */
+	unsigned int put_len;
+	void (*put)(struct sk_buff *msg, const struct icmptap_packet *pkt);
 	/* Consumes @msg. Negative: the subscriber did not get it. */
 	int (*send)(const struct icmptap_sub *sub, struct sk_buff *msg,
 		    u32 count);

@@ -7,10 +7,12 @@ use icmptap_vm_tests::sites::{self, Site};
 
 /// The kernel's functions that allocate, of those that the module calls.
 const ALLOCATE: &[&str] = &[
+    "__alloc_pages",
     "__alloc_percpu_gfp",
     "__alloc_skb",
     "__netlink_kernel_create",
     "bpf_prog_create",
+    "build_skb",
     "genl_register_family",
     // It tells those who watch, for which it needs a message.
     "genl_unregister_family",
@@ -28,6 +30,7 @@ const ALLOCATE: &[&str] = &[
 const DO_NOT_ALLOCATE: &[&str] = &[
     "__cant_migrate",
     "__cpu_possible_mask",
+    "__folio_put",
     "__get_task_comm",
     "__list_add_valid",
     "__list_del_entry_valid",
@@ -61,12 +64,14 @@ const DO_NOT_ALLOCATE: &[&str] = &[
     "kfree_skb_reason",
     "kmalloc_caches",
     "ktime_get",
-    "ktime_mono_to_any",
+    "ktime_get_with_offset",
     "lock_acquire",
     "lock_is_held_type",
     "lock_release",
     "lockdep_rcu_suspicious",
+    "mem_section",
     "memchr_inv",
+    "memcpy",
     "memset",
     "migrate_disable",
     "migrate_enable",
