@@ -8,6 +8,8 @@
 use std::env;
 use std::hint::black_box;
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -15,6 +17,11 @@ use crate::sys;
 
 /// The argument that makes this program the process that takes idle time.
 pub(crate) const SPIN: &str = "spin";
+
+/// Some ticks of the slowest kernel.
+const MOMENT: Duration = Duration::from_millis(40);
+/// Instructions in a moment that are a few ticks, and no work.
+const QUIET: u64 = 100_000;
 
 /// Takes the idle time, until dropped.
 pub(crate) struct Spinner(Child);
@@ -64,5 +71,18 @@ impl Clock {
         let all = sys::clock(libc::CLOCK_MONOTONIC).context("read the clock")?;
         let idle = sys::clock(sys::cpu_clock_of(self.spinner)).context("read the idle time")?;
         Ok(all - idle)
+    }
+
+    /// Waits until the kernel has nothing left to do of what was done before: it
+    /// takes its time with namespaces and sockets that are gone.
+    pub(crate) fn settle(self) -> Result<()> {
+        loop {
+            let before = self.now()?;
+            sleep(MOMENT);
+            let work = self.now()? - before;
+            if work < QUIET {
+                return Ok(());
+            }
+        }
     }
 }

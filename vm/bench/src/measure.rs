@@ -51,14 +51,10 @@ struct Run {
 impl Bench {
     /// Instructions per packet without capture.
     pub(crate) fn baseline(&self) -> Result<f64> {
+        let namespace = traffic::namespace()?;
         let (value, _) = self.slope(|count| {
-            let namespace = traffic::namespace()?;
-            let instructions = namespace.enter(|| {
-                let sender = Sender::new()?;
-                let start = self.clock.now()?;
-                sender.send(count)?;
-                anyhow::Ok(self.clock.now()? - start)
-            })?;
+            let (start, end) = self.send(&namespace, count)?;
+            let instructions = end - start;
             Ok(Run {
                 instructions,
                 lost: 0,
@@ -69,8 +65,10 @@ impl Bench {
 
     /// Instructions per event beyond the baseline.
     pub(crate) fn event(&self, index: usize, peer: &Peer, baseline: f64) -> Result<Figure> {
+        let namespace = traffic::namespace()?;
+        (peer.prepare)(&namespace);
         let (value, lost) = self.slope(|count| match peer.reader {
-            Reader::Own(_) => self.run(index, peer, count),
+            Reader::Own(_) => self.run(&namespace, index, peer, count),
         })?;
         Ok(Figure {
             name: peer.name,
@@ -88,17 +86,21 @@ impl Bench {
         Ok((more / self.packets as f64, once.lost + twice.lost))
     }
 
-    fn run(&self, index: usize, peer: &Peer, count: u64) -> Result<Run> {
-        let namespace = traffic::namespace()?;
-        (peer.prepare)(&namespace);
-        let reader = self.start(&namespace, index, count)?;
-        let before = SystemTime::now();
-        let start = namespace.enter(|| {
+    /// When the first packet was sent, and when the last one had been.
+    fn send(&self, namespace: &Namespace, count: u64) -> Result<(u64, u64)> {
+        namespace.enter(|| {
             let sender = Sender::new()?;
+            self.clock.settle()?;
             let start = self.clock.now()?;
             sender.send(count)?;
-            anyhow::Ok(start)
-        })?;
+            Ok((start, self.clock.now()?))
+        })
+    }
+
+    fn run(&self, namespace: &Namespace, index: usize, peer: &Peer, count: u64) -> Result<Run> {
+        let reader = self.start(namespace, index, count)?;
+        let before = SystemTime::now();
+        let (start, _) = self.send(namespace, count)?;
         let Some(line) = reader.line(PATIENCE) else {
             bail!("the reader of {} did not see {count} events", peer.name);
         };
