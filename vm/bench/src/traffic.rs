@@ -5,7 +5,7 @@ use std::{array, fs};
 
 use anyhow::{Context, Result};
 use icmptap_vm_tests::net::Namespace;
-use icmptap_vm_tests::packet::{Ipv4, echo};
+use icmptap_vm_tests::packet::echo;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::fold::{Event, Fold};
@@ -15,7 +15,7 @@ pub(crate) const LENGTH: u32 = 84;
 /// What a reader asks for.
 pub(crate) const SNAPLEN: u32 = 128;
 
-const SOURCE: Ipv4Addr = Ipv4Addr::LOCALHOST;
+const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
 const ECHO_REQUEST: u8 = 8;
 /// Of `lo`, which is the first interface of its namespace.
 const INTERFACE: u32 = 1;
@@ -35,41 +35,40 @@ pub(crate) fn namespace() -> Result<Namespace> {
 pub(crate) struct Sender {
     /// With different marks, in turn.
     sockets: [Socket; MARKS.len()],
-    packets: Vec<(Vec<u8>, SockAddr)>,
+    requests: Vec<(Vec<u8>, SockAddr)>,
 }
 
 impl Sender {
     /// In the thread's network namespace.
     pub(crate) fn new() -> Result<Sender> {
         let open = |mark| {
-            // Of a protocol of which none is ever received: a socket of ICMP's would
-            // get its own requests.
-            let raw = Protocol::from(libc::IPPROTO_RAW);
-            let socket = Socket::new(Domain::IPV4, Type::RAW, Some(raw))?;
+            let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))?;
+            // It gets what is sent to its own address, and nothing is. (With headers of
+            // our own the kernel would make a route for each packet, and its memory's
+            // return come at any time.)
+            socket.bind(&SocketAddrV4::new(SOURCE, 0).into())?;
             socket.set_mark(mark)?;
             anyhow::Ok(socket)
         };
         let [first, second] = MARKS.map(open);
-        let packets = (0..DESTINATIONS).map(|nth| {
-            let dst = destination(nth);
-            let mut packet = Ipv4::icmp(echo(1, nth as u16, &[0; 56]));
-            (packet.src, packet.dst, packet.id) = (SOURCE, dst, 1);
-            (packet.bytes(), SocketAddrV4::new(dst, 0).into())
+        let requests = (0..DESTINATIONS).map(|nth| {
+            let to = SocketAddrV4::new(destination(nth), 0);
+            (echo(1, nth as u16, &[0; 56]), to.into())
         });
         Ok(Sender {
             sockets: [
                 first.context("a raw socket")?,
                 second.context("a raw socket")?,
             ],
-            packets: packets.collect(),
+            requests: requests.collect(),
         })
     }
 
     /// Each packet has passed the hook when this returns.
     pub(crate) fn send(&self, count: u64) -> Result<()> {
         for nth in 0..count as usize {
-            let (packet, to) = &self.packets[nth % DESTINATIONS];
-            let sent = self.sockets[nth % MARKS.len()].send_to(packet, to);
+            let (request, to) = &self.requests[nth % DESTINATIONS];
+            let sent = self.sockets[nth % MARKS.len()].send_to(request, to);
             sent.context("send a packet")?;
         }
         Ok(())
