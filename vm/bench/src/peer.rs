@@ -3,6 +3,7 @@
 
 mod icmptap;
 mod imp2;
+mod packet;
 
 use anyhow::Result;
 use icmptap_vm_tests::net::Namespace;
@@ -11,10 +12,8 @@ use crate::fold::Fold;
 
 /// All of them, in the order in which they are shown.
 pub(crate) fn all() -> Vec<Peer> {
-    [icmptap::peers(), imp2::peers()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let files = [icmptap::peers(), imp2::peers(), packet::peers()];
+    files.into_iter().flatten().collect()
 }
 
 /// A way to capture.

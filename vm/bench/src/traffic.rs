@@ -18,7 +18,7 @@ pub(crate) const SNAPLEN: u32 = 128;
 const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
 const ECHO_REQUEST: u8 = 8;
 /// Of `lo`, which is the first interface of its namespace.
-const INTERFACE: u32 = 1;
+pub(crate) const INTERFACE: u32 = 1;
 const MARKS: [u32; 2] = [3, 5];
 /// The address of the nth packet is the nth of these, and so on again.
 const DESTINATIONS: usize = 64;
