@@ -62,6 +62,14 @@ impl Options {
             ..self.clone()
         }
     }
+
+    /// The same machine, counting instructions.
+    pub(crate) fn with_icount(&self) -> Options {
+        Options {
+            icount: true,
+            ..self.clone()
+        }
+    }
 }
 
 /// A kernel, the binaries and the tools: ready to boot, and again.

@@ -1,0 +1,172 @@
+//! What an event costs: from the first packet sent until the reader has seen the
+//! last event, once with N packets and once with twice as many. Of the difference,
+//! all that happens only once is gone; without what the packets cost alone, the
+//! rest is the capture's.
+
+use std::env;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, bail, ensure};
+use icmptap_vm_tests::net::Namespace;
+use icmptap_vm_tests::process::Process;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+use crate::fold::Fold;
+use crate::peer::{Field, Peer, Reader};
+use crate::traffic::{self, Sender};
+
+/// The argument that makes this program a reader.
+pub(crate) const READ: &str = "read";
+
+/// Of guest time that is never idle, so much is a long time.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What is printed, as a line of JSON.
+#[derive(Debug, Serialize)]
+pub(crate) struct Figure {
+    pub(crate) name: &'static str,
+    pub(crate) settings: String,
+    /// Of what.
+    pub(crate) unit: &'static str,
+    pub(crate) value: f64,
+    /// Events that the reader did not get: then the value means little.
+    pub(crate) lost: u64,
+}
+
+/// Measures.
+pub(crate) struct Bench {
+    pub(crate) clock: Clock,
+    /// Packets in the shorter run.
+    pub(crate) packets: u64,
+}
+
+/// What a run took, and what was lost in it.
+#[derive(Clone, Copy)]
+struct Run {
+    instructions: u64,
+    lost: u64,
+}
+
+impl Bench {
+    /// Instructions per packet without capture.
+    pub(crate) fn baseline(&self) -> Result<f64> {
+        let namespace = traffic::namespace()?;
+        let (value, _) = self.slope(|count| {
+            let (start, end) = self.send(&namespace, count)?;
+            let instructions = end - start;
+            Ok(Run {
+                instructions,
+                lost: 0,
+            })
+        })?;
+        Ok(value)
+    }
+
+    /// Instructions per event beyond the baseline.
+    pub(crate) fn event(&self, index: usize, peer: &Peer, baseline: f64) -> Result<Figure> {
+        let namespace = traffic::namespace()?;
+        (peer.prepare)(&namespace);
+        let (value, lost) = self.slope(|count| match peer.reader {
+            Reader::Own(_) => self.run(&namespace, index, peer, count),
+        })?;
+        Ok(Figure {
+            name: peer.name,
+            settings: peer.settings.clone(),
+            unit: EVENT,
+            value: value - baseline,
+            lost,
+        })
+    }
+
+    fn slope(&self, run: impl Fn(u64) -> Result<Run>) -> Result<(f64, u64)> {
+        let once = run(self.packets)?;
+        let twice = run(2 * self.packets)?;
+        let more = twice.instructions as f64 - once.instructions as f64;
+        Ok((more / self.packets as f64, once.lost + twice.lost))
+    }
+
+    /// When the first packet was sent, and when the last one had been.
+    fn send(&self, namespace: &Namespace, count: u64) -> Result<(u64, u64)> {
+        namespace.enter(|| {
+            let sender = Sender::new()?;
+            self.clock.settle()?;
+            let start = self.clock.now()?;
+            sender.send(count)?;
+            Ok((start, self.clock.now()?))
+        })
+    }
+
+    fn run(&self, namespace: &Namespace, index: usize, peer: &Peer, count: u64) -> Result<Run> {
+        let reader = self.start(namespace, index, count)?;
+        let before = SystemTime::now();
+        let (start, _) = self.send(namespace, count)?;
+        let Some(line) = reader.line(PATIENCE) else {
+            bail!("the reader of {} did not see {count} events", peer.name);
+        };
+        let read: Read = serde_json::from_str(&line).context(line)?;
+        check(peer, &read.fold, count, before)
+            .with_context(|| format!("{} {}: {:?}", peer.name, peer.settings, read.fold))?;
+        Ok(Run {
+            instructions: read.end - start,
+            lost: read.fold.lost,
+        })
+    }
+
+    fn start(&self, namespace: &Namespace, index: usize, count: u64) -> Result<Process> {
+        let program = env::current_exe()?;
+        let program = program.to_str().context("the program's path")?;
+        let spinner = self.clock.spinner;
+        let words = format!("{program} {READ} {index} {count} {spinner}");
+        let reader = Process::start(namespace.command(&words));
+        reader.wait_for("ready");
+        Ok(reader)
+    }
+}
+
+/// The unit of an event's cost.
+pub(crate) const EVENT: &str = "instructions per event";
+
+/// What a reader says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Read {
+    /// When it had seen the last event.
+    end: u64,
+    fold: Fold,
+}
+
+/// The reader's own work.
+pub(crate) fn read(peer: &Peer, count: u64, clock: Clock) -> Result<()> {
+    let Reader::Own(open) = &peer.reader;
+    let mut source = open().with_context(|| format!("open {}", peer.name))?;
+    eprintln!("ready");
+    let mut fold = Fold::default();
+    source.read(&mut fold, count)?;
+    let end = clock.now()?;
+    println!("{}", serde_json::to_string(&Read { end, fold })?);
+    Ok(())
+}
+
+/// Was everything seen that was sent, but for what was lost?
+fn check(peer: &Peer, fold: &Fold, count: u64, before: SystemTime) -> Result<()> {
+    ensure!(fold.count + fold.lost == count, "{count} were sent");
+    let gives = |field| !peer.lacks.contains(&field);
+    if gives(Field::Time) {
+        let since_1970 = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH);
+        let before = since_1970(before)?.as_nanos();
+        let after = since_1970(SystemTime::now())?.as_nanos();
+        let times = before..=after;
+        ensure!(times.contains(&fold.first_ns.into()), "the first time");
+        ensure!(times.contains(&fold.last_ns.into()), "the last time");
+        ensure!(fold.backwards == 0, "times go back");
+    }
+    if fold.lost > 0 {
+        return Ok(());
+    }
+    let expected = traffic::expected(count);
+    ensure!(fold.addresses == expected.addresses, "{expected:?}");
+    let marks = !gives(Field::Mark) || fold.marks == expected.marks;
+    let others = !gives(Field::Others) || fold.others == expected.others;
+    ensure!(marks && others, "{expected:?}");
+    Ok(())
+}

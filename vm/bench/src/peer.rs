@@ -1,0 +1,67 @@
+//! Who captures: us, and what else there is. A file each in `peer/`, and a line
+//! here.
+
+mod icmptap;
+mod imp2;
+mod packet;
+
+use anyhow::Result;
+use icmptap_vm_tests::net::Namespace;
+
+use crate::fold::Fold;
+
+/// All of them, in the order in which they are shown.
+pub(crate) fn all() -> Vec<Peer> {
+    let files = [icmptap::peers(), imp2::peers(), packet::peers()];
+    files.into_iter().flatten().collect()
+}
+
+/// A way to capture.
+pub(crate) struct Peer {
+    pub(crate) name: &'static str,
+    /// How it is set, for people.
+    pub(crate) settings: String,
+    /// Those fields of an event that it does not give.
+    pub(crate) lacks: &'static [Field],
+    /// Is done in the namespace before the reader starts.
+    pub(crate) prepare: fn(&Namespace),
+    pub(crate) reader: Reader,
+}
+
+/// A field of [`Event`](crate::fold::Event), or some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    Time,
+    Mark,
+    /// Interface, lengths and type.
+    Others,
+}
+
+/// Who reads; a process of its own in any case.
+pub(crate) enum Reader {
+    /// Ours: opens what it reads from, in its process. When it is open, sending starts.
+    Own(Box<dyn Fn() -> Result<Box<dyn Source>>>),
+}
+
+/// What events come from.
+pub(crate) trait Source {
+    /// Reads until so many were seen, or are known to be lost.
+    fn read(&mut self, fold: &mut Fold, count: u64) -> Result<()>;
+}
+
+impl Peer {
+    /// One that gives all there is, and needs nothing.
+    fn new(
+        name: &'static str,
+        settings: String,
+        open: impl Fn() -> Result<Box<dyn Source>> + 'static,
+    ) -> Peer {
+        Peer {
+            name,
+            settings,
+            lacks: &[],
+            prepare: |_| (),
+            reader: Reader::Own(Box::new(open)),
+        }
+    }
+}
