@@ -67,9 +67,7 @@ impl Bench {
     pub(crate) fn event(&self, index: usize, peer: &Peer, baseline: f64) -> Result<Figure> {
         let namespace = traffic::namespace()?;
         (peer.prepare)(&namespace);
-        let (value, lost) = self.slope(|count| match peer.reader {
-            Reader::Own(_) => self.run(&namespace, index, peer, count),
-        })?;
+        let (value, lost) = self.slope(|count| self.run(&namespace, index, peer, count))?;
         Ok(Figure {
             name: peer.name,
             settings: peer.settings.clone(),
@@ -98,7 +96,7 @@ impl Bench {
     }
 
     fn run(&self, namespace: &Namespace, index: usize, peer: &Peer, count: u64) -> Result<Run> {
-        let reader = self.start(namespace, index, count)?;
+        let reader = self.start(namespace, index, peer, count)?;
         let before = SystemTime::now();
         let (start, _) = self.send(namespace, count)?;
         let Some(line) = reader.line(PATIENCE) else {
@@ -113,11 +111,21 @@ impl Bench {
         })
     }
 
-    fn start(&self, namespace: &Namespace, index: usize, count: u64) -> Result<Process> {
-        let program = env::current_exe()?;
-        let program = program.to_str().context("the program's path")?;
-        let spinner = self.clock.spinner;
-        let words = format!("{program} {READ} {index} {count} {spinner}");
+    fn start(
+        &self,
+        namespace: &Namespace,
+        index: usize,
+        peer: &Peer,
+        count: u64,
+    ) -> Result<Process> {
+        let program = match &peer.reader {
+            Reader::Own(_) => {
+                let program = env::current_exe()?;
+                format!("{} {READ} {index}", program.display())
+            }
+            Reader::Program(words) => words.clone(),
+        };
+        let words = format!("{program} {count} {}", self.clock.spinner);
         let reader = Process::start(namespace.command(&words));
         reader.wait_for("ready");
         Ok(reader)
@@ -137,7 +145,9 @@ struct Read {
 
 /// The reader's own work.
 pub(crate) fn read(peer: &Peer, count: u64, clock: Clock) -> Result<()> {
-    let Reader::Own(open) = &peer.reader;
+    let Reader::Own(open) = &peer.reader else {
+        bail!("{} has a program of its own", peer.name);
+    };
     let mut source = open().with_context(|| format!("open {}", peer.name))?;
     eprintln!("ready");
     let mut fold = Fold::default();
