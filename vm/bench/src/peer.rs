@@ -6,6 +6,7 @@ mod imp2;
 mod nflog;
 mod nfqueue;
 mod packet;
+mod programs;
 
 use anyhow::Result;
 use icmptap_vm_tests::net::Namespace;
@@ -21,6 +22,7 @@ pub(crate) fn all() -> Vec<Peer> {
         packet::peers(),
         nflog::peers(),
         nfqueue::peers(),
+        programs::peers(),
     ];
     files.into_iter().flatten().collect()
 }
@@ -52,6 +54,17 @@ pub(crate) enum Reader {
     Own(Box<dyn Fn() -> Result<Box<dyn Source>>>),
     /// A program that does the same (`c/reader.h` says what), and how to call it.
     Program(String),
+    /// Somebody's program, which ends after as many events as `-c` tells it.
+    Foreign(Foreign),
+}
+
+/// See [`Reader::Foreign`].
+pub(crate) struct Foreign {
+    pub(crate) command: String,
+    /// What it says on standard error when it captures.
+    pub(crate) ready: &'static str,
+    /// Each event as text.
+    pub(crate) prints: bool,
 }
 
 /// What events come from.
