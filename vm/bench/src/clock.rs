@@ -19,7 +19,7 @@ use crate::sys;
 pub(crate) const SPIN: &str = "spin";
 
 /// Some ticks of the slowest kernel.
-const MOMENT: Duration = Duration::from_millis(40);
+pub(crate) const MOMENT: Duration = Duration::from_millis(40);
 /// Instructions in a moment that are a few ticks, and no work.
 const QUIET: u64 = 100_000;
 
@@ -79,8 +79,7 @@ impl Clock {
         loop {
             let before = self.now()?;
             sleep(MOMENT);
-            let work = self.now()? - before;
-            if work < QUIET {
+            if self.now()? - before < QUIET {
                 return Ok(());
             }
         }

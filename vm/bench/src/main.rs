@@ -58,7 +58,8 @@ fn bench(names: &[&str]) -> Result<()> {
     })?;
     for (index, peer) in peers.iter().enumerate() {
         if is_wanted(peer.name) {
-            print(&bench.event(index, peer, baseline)?)?;
+            let figure = bench.event(index, peer, baseline);
+            print(&figure.with_context(|| format!("{}, {}", peer.name, peer.settings))?)?;
         }
     }
     Ok(())

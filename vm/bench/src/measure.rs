@@ -4,16 +4,19 @@
 //! rest is the capture's.
 
 use std::env;
-use std::time::{Duration, SystemTime};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 use icmptap_vm_tests::net::Namespace;
 use icmptap_vm_tests::process::Process;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, MOMENT};
 use crate::fold::Fold;
-use crate::peer::{Field, Peer, Reader};
+use crate::peer::{Field, Foreign, Peer, Reader};
 use crate::traffic::{self, Sender};
 
 /// The argument that makes this program a reader.
@@ -21,6 +24,9 @@ pub(crate) const READ: &str = "read";
 
 /// Of guest time that is never idle, so much is a long time.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Who prints is slower than who sends: of fewer packets all find room meanwhile.
+const PRINTS: u64 = 4;
 
 /// What is printed, as a line of JSON.
 #[derive(Debug, Serialize)]
@@ -67,9 +73,24 @@ impl Bench {
     pub(crate) fn event(&self, index: usize, peer: &Peer, baseline: f64) -> Result<Figure> {
         let namespace = traffic::namespace()?;
         (peer.prepare)(&namespace);
-        let (value, lost) = self.slope(|count| match peer.reader {
-            Reader::Own(_) => self.run(&namespace, index, peer, count),
-        })?;
+        let (value, lost) = match &peer.reader {
+            Reader::Own(_) => {
+                let program = env::current_exe()?;
+                let program = format!("{} {READ} {index}", program.display());
+                self.slope(|count| self.run(&namespace, &program, peer, count))?
+            }
+            Reader::Program(program) => {
+                self.slope(|count| self.run(&namespace, program, peer, count))?
+            }
+            Reader::Foreign(foreign) => {
+                let packets = match foreign.prints {
+                    true => self.packets / PRINTS,
+                    false => self.packets,
+                };
+                let bench = Bench { packets, ..*self };
+                bench.slope(|count| self.run_foreign(&namespace, foreign, count))?
+            }
+        };
         Ok(Figure {
             name: peer.name,
             settings: peer.settings.clone(),
@@ -97,30 +118,54 @@ impl Bench {
         })
     }
 
-    fn run(&self, namespace: &Namespace, index: usize, peer: &Peer, count: u64) -> Result<Run> {
-        let reader = self.start(namespace, index, count)?;
+    fn run(&self, namespace: &Namespace, program: &str, peer: &Peer, count: u64) -> Result<Run> {
+        let words = format!("{program} {count} {}", self.clock.spinner);
+        let reader = Process::start(namespace.command(&words));
+        reader.wait_for("ready");
         let before = SystemTime::now();
         let (start, _) = self.send(namespace, count)?;
         let Some(line) = reader.line(PATIENCE) else {
-            bail!("the reader of {} did not see {count} events", peer.name);
+            bail!("it did not see {count} events");
         };
         let read: Read = serde_json::from_str(&line).context(line)?;
-        check(peer, &read.fold, count, before)
-            .with_context(|| format!("{} {}: {:?}", peer.name, peer.settings, read.fold))?;
+        check(peer, &read.fold, count, before).with_context(|| format!("{:?}", read.fold))?;
         Ok(Run {
             instructions: read.end - start,
             lost: read.fold.lost,
         })
     }
 
-    fn start(&self, namespace: &Namespace, index: usize, count: u64) -> Result<Process> {
-        let program = env::current_exe()?;
-        let program = program.to_str().context("the program's path")?;
-        let spinner = self.clock.spinner;
-        let words = format!("{program} {READ} {index} {count} {spinner}");
-        let reader = Process::start(namespace.command(&words));
-        reader.wait_for("ready");
-        Ok(reader)
+    fn run_foreign(&self, namespace: &Namespace, foreign: &Foreign, count: u64) -> Result<Run> {
+        let words = format!("{} -c {count}", foreign.command);
+        // What it prints must not cost somebody else's reading.
+        let mut child = namespace
+            .command(&words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context(words)?;
+        let stderr = child.stderr.take().expect("the pipe was asked for");
+        let mut stderr = BufReader::new(stderr);
+        let mut said = String::new();
+        while !said.contains(foreign.ready) {
+            ensure!(stderr.read_line(&mut said)? > 0, "{said}");
+        }
+        let (start, _) = self.send(namespace, count)?;
+        let sent = Instant::now();
+        while child.try_wait()?.is_none() {
+            if sent.elapsed() > PATIENCE {
+                child.kill()?;
+                child.wait()?;
+                bail!("it did not see {count} events");
+            }
+            sleep(MOMENT);
+        }
+        let end = self.clock.now()?;
+        Ok(Run {
+            instructions: end - start,
+            lost: 0,
+        })
     }
 }
 
@@ -137,7 +182,9 @@ struct Read {
 
 /// The reader's own work.
 pub(crate) fn read(peer: &Peer, count: u64, clock: Clock) -> Result<()> {
-    let Reader::Own(open) = &peer.reader;
+    let Reader::Own(open) = &peer.reader else {
+        bail!("{} has a program of its own", peer.name);
+    };
     let mut source = open().with_context(|| format!("open {}", peer.name))?;
     eprintln!("ready");
     let mut fold = Fold::default();

@@ -3,16 +3,27 @@
 
 mod icmptap;
 mod imp2;
+mod nflog;
+mod nfqueue;
 mod packet;
+mod programs;
 
 use anyhow::Result;
 use icmptap_vm_tests::net::Namespace;
+use icmptap_vm_tests::process::succeed_with;
 
 use crate::fold::Fold;
 
 /// All of them, in the order in which they are shown.
 pub(crate) fn all() -> Vec<Peer> {
-    let files = [icmptap::peers(), imp2::peers(), packet::peers()];
+    let files = [
+        icmptap::peers(),
+        imp2::peers(),
+        packet::peers(),
+        nflog::peers(),
+        nfqueue::peers(),
+        programs::peers(),
+    ];
     files.into_iter().flatten().collect()
 }
 
@@ -41,6 +52,19 @@ pub(crate) enum Field {
 pub(crate) enum Reader {
     /// Ours: opens what it reads from, in its process. When it is open, sending starts.
     Own(Box<dyn Fn() -> Result<Box<dyn Source>>>),
+    /// A program that does the same (`c/reader.h` says what), and how to call it.
+    Program(String),
+    /// Somebody's program, which ends after as many events as `-c` tells it.
+    Foreign(Foreign),
+}
+
+/// See [`Reader::Foreign`].
+pub(crate) struct Foreign {
+    pub(crate) command: String,
+    /// What it says on standard error when it captures.
+    pub(crate) ready: &'static str,
+    /// Each event as text.
+    pub(crate) prints: bool,
 }
 
 /// What events come from.
@@ -64,4 +88,15 @@ impl Peer {
             reader: Reader::Own(Box::new(open)),
         }
     }
+}
+
+/// Has a rule of nftables do this with ICMP at PRE_ROUTING.
+fn rule(namespace: &Namespace, what: &str) {
+    let mut nft = namespace.command("nft -f -");
+    let rules = format!(
+        "add table ip bench\n\
+         add chain ip bench tap {{ type filter hook prerouting priority raw; }}\n\
+         add rule ip bench tap ip protocol icmp {what}\n"
+    );
+    succeed_with(&mut nft, &rules);
 }

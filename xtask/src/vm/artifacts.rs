@@ -6,12 +6,13 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::{Artifact, Message, TargetKind};
 use object::Endianness;
 use object::elf::{FileHeader64, PT_INTERP};
 use object::read::elf::{FileHeader, ProgramHeader};
 
+use crate::setup::{self, Tool};
 use crate::{ui, workspace};
 
 /// The target is named although it is the host's own: otherwise cargo would build
@@ -82,8 +83,32 @@ pub(crate) fn build(wanted: Wanted) -> Result<Binaries> {
         }
         binaries.tests.sort();
     }
+    if wanted == Wanted::Bench {
+        binaries.programs.append(&mut c_readers()?);
+    }
     phase.done();
     Ok(binaries)
+}
+
+/// The programs of vm/bench that are C. They are not static: the libraries that they
+/// are about are in the guest's image.
+fn c_readers() -> Result<Vec<(String, PathBuf)>> {
+    setup::need(&[
+        Tool::Make,
+        Tool::Gcc,
+        Tool::LibnetfilterLog,
+        Tool::LibnetfilterQueue,
+    ])?;
+    let out = workspace::target().join("guest").join("c");
+    fs::create_dir_all(&out).with_context(|| format!("create {}", out.display()))?;
+    let mut command = Command::new("make");
+    command.args(["--silent", "-C"]);
+    command.arg(workspace::root().join("vm/bench/c"));
+    command.arg(format!("OUT={}", out.display()));
+    let status = command.status().context("cannot run make")?;
+    ensure!(status.success(), "{command:?}: {status}");
+    let names = ["bench-nflog", "bench-nfqueue"];
+    Ok(names.map(|name| (name.to_owned(), out.join(name))).into())
 }
 
 /// Runs cargo, which prints its complaints, and brings what it built or found built.
