@@ -43,6 +43,11 @@ fn bench(names: &[&str]) -> Result<()> {
     if !peers.iter().any(|peer| is_wanted(peer.name)) {
         bail!("nothing is called {}", names.join(" or "));
     }
+    for name in peer::missing() {
+        if is_wanted(name) {
+            eprintln!("{name}: not on this kernel");
+        }
+    }
     let spinner = Spinner::start()?;
     let bench = Bench {
         clock: spinner.clock(),

@@ -1,6 +1,7 @@
 //! Who captures: us, and what else there is. A file each in `peer/`, and a line
 //! here.
 
+mod ebpf;
 mod icmptap;
 mod imp2;
 mod nflog;
@@ -20,11 +21,17 @@ pub(crate) fn all() -> Vec<Peer> {
         icmptap::peers(),
         imp2::peers(),
         packet::peers(),
+        ebpf::peers(),
         nflog::peers(),
         nfqueue::peers(),
         programs::peers(),
     ];
     files.into_iter().flatten().collect()
+}
+
+/// What this kernel has not.
+pub(crate) fn missing() -> Vec<&'static str> {
+    ebpf::missing()
 }
 
 /// A way to capture.

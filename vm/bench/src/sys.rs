@@ -2,6 +2,8 @@
 //! ring of a packet socket.
 #![allow(unsafe_code)]
 
+pub(crate) mod bpf;
+
 use std::ffi::c_int;
 use std::mem::offset_of;
 use std::os::fd::{AsRawFd, BorrowedFd};
