@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Clock, MOMENT};
 use crate::fold::Fold;
 use crate::peer::{Field, Foreign, Peer, Reader};
-use crate::traffic::{self, Sender};
+use crate::traffic::{self, LENGTH, Sender};
 
 /// The argument that makes this program a reader.
 pub(crate) const READ: &str = "read";
@@ -38,6 +38,7 @@ pub(crate) struct Figure {
     pub(crate) value: f64,
     /// Events that the reader did not get: then the value means little.
     pub(crate) lost: u64,
+    pub(crate) more_is_better: bool,
 }
 
 /// Measures.
@@ -57,9 +58,18 @@ struct Run {
 impl Bench {
     /// Instructions per packet without capture.
     pub(crate) fn baseline(&self) -> Result<f64> {
-        let namespace = traffic::namespace()?;
+        self.sent(&traffic::namespace()?, || Sender::new(LENGTH))
+    }
+
+    /// Instructions per packet, from sending the first until the last was sent, in a
+    /// namespace as it is.
+    pub(crate) fn sent(
+        &self,
+        namespace: &Namespace,
+        sender: impl Fn() -> Result<Sender> + Sync,
+    ) -> Result<f64> {
         let (value, _) = self.slope(|count| {
-            let (start, end) = self.send(&namespace, count)?;
+            let (start, end) = self.send(namespace, &sender, count)?;
             let instructions = end - start;
             Ok(Run {
                 instructions,
@@ -97,6 +107,7 @@ impl Bench {
             unit: EVENT,
             value: value - baseline,
             lost,
+            more_is_better: false,
         })
     }
 
@@ -108,9 +119,14 @@ impl Bench {
     }
 
     /// When the first packet was sent, and when the last one had been.
-    fn send(&self, namespace: &Namespace, count: u64) -> Result<(u64, u64)> {
+    fn send(
+        &self,
+        namespace: &Namespace,
+        sender: impl Fn() -> Result<Sender> + Sync,
+        count: u64,
+    ) -> Result<(u64, u64)> {
         namespace.enter(|| {
-            let sender = Sender::new()?;
+            let sender = sender()?;
             self.clock.settle()?;
             let start = self.clock.now()?;
             sender.send(count)?;
@@ -123,7 +139,7 @@ impl Bench {
         let reader = Process::start(namespace.command(&words));
         reader.wait_for("ready");
         let before = SystemTime::now();
-        let (start, _) = self.send(namespace, count)?;
+        let (start, _) = self.send(namespace, || Sender::new(LENGTH), count)?;
         let Some(line) = reader.line(PATIENCE) else {
             bail!("it did not see {count} events");
         };
@@ -151,7 +167,7 @@ impl Bench {
         while !said.contains(foreign.ready) {
             ensure!(stderr.read_line(&mut said)? > 0, "{said}");
         }
-        let (start, _) = self.send(namespace, count)?;
+        let (start, _) = self.send(namespace, || Sender::new(LENGTH), count)?;
         let sent = Instant::now();
         while child.try_wait()?.is_none() {
             if sent.elapsed() > PATIENCE {
