@@ -3,20 +3,21 @@
 //! all that happens only once is gone; without what the packets cost alone, the
 //! rest is the capture's.
 
-use std::env;
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
+use std::{env, fs};
 
 use anyhow::{Context, Result, bail, ensure};
 use icmptap_vm_tests::net::Namespace;
 use icmptap_vm_tests::process::Process;
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, MOMENT};
 use crate::fold::Fold;
-use crate::peer::{Field, Foreign, Peer, Reader};
+use crate::peer::{Ends, Field, Foreign, Peer, Reader};
 use crate::traffic::{self, LENGTH, Sender};
 
 /// The argument that makes this program a reader.
@@ -152,7 +153,10 @@ impl Bench {
     }
 
     fn run_foreign(&self, namespace: &Namespace, foreign: &Foreign, count: u64) -> Result<Run> {
-        let words = format!("{} -c {count}", foreign.command);
+        let words = match foreign.ends {
+            Ends::Itself => format!("{} -c {count}", foreign.command),
+            Ends::Never { .. } => foreign.command.clone(),
+        };
         // What it prints must not cost somebody else's reading.
         let mut child = namespace
             .command(&words)
@@ -168,20 +172,35 @@ impl Bench {
             ensure!(stderr.read_line(&mut said)? > 0, "{said}");
         }
         let (start, _) = self.send(namespace, || Sender::new(LENGTH), count)?;
+        let (end, lost) = match foreign.ends {
+            Ends::Itself => (self.end_of(&mut child)?, 0),
+            Ends::Never { lines_in } => {
+                let end = self.clock.settle()?;
+                kill_process(Pid::from_child(&child), Signal::TERM)?;
+                child.wait()?;
+                let lines = fs::read_to_string(lines_in)?.lines().count() as u64;
+                fs::remove_file(lines_in)?;
+                (end, count - lines)
+            }
+        };
+        Ok(Run {
+            instructions: end - start,
+            lost,
+        })
+    }
+
+    /// When a program has ended.
+    fn end_of(&self, child: &mut Child) -> Result<u64> {
         let sent = Instant::now();
         while child.try_wait()?.is_none() {
             if sent.elapsed() > PATIENCE {
                 child.kill()?;
                 child.wait()?;
-                bail!("it did not see {count} events");
+                bail!("it did not see all events");
             }
             sleep(MOMENT);
         }
-        let end = self.clock.now()?;
-        Ok(Run {
-            instructions: end - start,
-            lost: 0,
-        })
+        self.clock.now()
     }
 }
 

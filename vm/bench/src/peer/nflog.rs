@@ -8,12 +8,13 @@ use crate::traffic::SNAPLEN;
 const GROUP: u32 = 5;
 /// Events until a message is sent, and bytes of a message: one event in each, and
 /// what else was tried.
-const SETTINGS: [(u32, u32); 5] = [
+const SETTINGS: [(u32, u32); 6] = [
     (1, 4096),
     (64, 16 << 10),
-    (64, 32 << 10),
-    (256, 64 << 10),
-    (512, 128 << 10),
+    (1000, 8 << 10),
+    (1000, 16 << 10),
+    (1000, 32 << 10),
+    (1000, 128 << 10),
 ];
 
 pub(super) fn peers() -> Vec<Peer> {
