@@ -22,7 +22,7 @@ const PLUGINS: [&str; 6] = [
 pub(super) fn peers() -> Vec<Peer> {
     vec![Peer {
         name: "ulogd2",
-        settings: "NFLOG, qthreshold 64; LOGEMU, sync 0".to_owned(),
+        settings: "NFLOG, qthreshold 1000; LOGEMU, sync 0".to_owned(),
         lacks: &[],
         prepare,
         reader: Reader::Foreign(Foreign {
@@ -47,7 +47,7 @@ fn prepare(namespace: &Namespace) {
          group={GROUP}\n\
          netlink_socket_buffer_size=4194304\n\
          netlink_socket_buffer_maxsize=4194304\n\
-         netlink_qthreshold=64\n\
+         netlink_qthreshold=1000\n\
          netlink_qtimeout=1\n\
          [file]\n\
          file=\"{LOG}\"\n\
