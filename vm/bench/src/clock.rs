@@ -73,14 +73,15 @@ impl Clock {
         Ok(all - idle)
     }
 
-    /// Waits until the kernel has nothing left to do of what was done before: it
-    /// takes its time with namespaces and sockets that are gone.
-    pub(crate) fn settle(self) -> Result<()> {
+    /// Waits until nothing is done any more, by the kernel for those that are gone
+    /// (it takes its time with namespaces and sockets) or by others; gives the time
+    /// since which nothing was.
+    pub(crate) fn settle(self) -> Result<u64> {
         loop {
             let before = self.now()?;
             sleep(MOMENT);
             if self.now()? - before < QUIET {
-                return Ok(());
+                return Ok(before);
             }
         }
     }

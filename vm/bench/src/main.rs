@@ -6,6 +6,7 @@
 //! is also each reader that is measured, and the process that takes idle time.
 
 mod clock;
+mod costs;
 mod fold;
 mod measure;
 mod peer;
@@ -40,7 +41,10 @@ fn main() -> Result<()> {
 fn bench(names: &[&str]) -> Result<()> {
     let peers = peer::all();
     let is_wanted = |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part));
-    if !peers.iter().any(|peer| is_wanted(peer.name)) {
+    let costs = costs::ALL.iter().filter(|(name, _)| is_wanted(name));
+    let wanted = peers.iter().enumerate();
+    let wanted: Vec<_> = wanted.filter(|(_, peer)| is_wanted(peer.name)).collect();
+    if wanted.is_empty() && costs.clone().next().is_none() {
         bail!("nothing is called {}", names.join(" or "));
     }
     for name in peer::missing() {
@@ -60,11 +64,15 @@ fn bench(names: &[&str]) -> Result<()> {
         unit: EVENT,
         value: baseline,
         lost: 0,
+        more_is_better: false,
     })?;
-    for (index, peer) in peers.iter().enumerate() {
-        if is_wanted(peer.name) {
-            let figure = bench.event(index, peer, baseline);
-            print(&figure.with_context(|| format!("{}, {}", peer.name, peer.settings))?)?;
+    for (index, peer) in wanted {
+        let figure = bench.event(index, peer, baseline);
+        print(&figure.with_context(|| format!("{}, {}", peer.name, peer.settings))?)?;
+    }
+    for (name, measure) in costs {
+        for figure in measure(&bench).context(*name)? {
+            print(&figure)?;
         }
     }
     Ok(())

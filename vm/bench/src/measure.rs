@@ -3,21 +3,22 @@
 //! all that happens only once is gone; without what the packets cost alone, the
 //! rest is the capture's.
 
-use std::env;
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
+use std::{env, fs};
 
 use anyhow::{Context, Result, bail, ensure};
 use icmptap_vm_tests::net::Namespace;
 use icmptap_vm_tests::process::Process;
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, MOMENT};
 use crate::fold::Fold;
-use crate::peer::{Field, Foreign, Peer, Reader};
-use crate::traffic::{self, Sender};
+use crate::peer::{Ends, Field, Foreign, Peer, Reader};
+use crate::traffic::{self, LENGTH, Sender};
 
 /// The argument that makes this program a reader.
 pub(crate) const READ: &str = "read";
@@ -38,6 +39,7 @@ pub(crate) struct Figure {
     pub(crate) value: f64,
     /// Events that the reader did not get: then the value means little.
     pub(crate) lost: u64,
+    pub(crate) more_is_better: bool,
 }
 
 /// Measures.
@@ -57,9 +59,18 @@ struct Run {
 impl Bench {
     /// Instructions per packet without capture.
     pub(crate) fn baseline(&self) -> Result<f64> {
-        let namespace = traffic::namespace()?;
+        self.sent(&traffic::namespace()?, || Sender::new(LENGTH))
+    }
+
+    /// Instructions per packet, from sending the first until the last was sent, in a
+    /// namespace as it is.
+    pub(crate) fn sent(
+        &self,
+        namespace: &Namespace,
+        sender: impl Fn() -> Result<Sender> + Sync,
+    ) -> Result<f64> {
         let (value, _) = self.slope(|count| {
-            let (start, end) = self.send(&namespace, count)?;
+            let (start, end) = self.send(namespace, &sender, count)?;
             let instructions = end - start;
             Ok(Run {
                 instructions,
@@ -97,6 +108,7 @@ impl Bench {
             unit: EVENT,
             value: value - baseline,
             lost,
+            more_is_better: false,
         })
     }
 
@@ -108,9 +120,14 @@ impl Bench {
     }
 
     /// When the first packet was sent, and when the last one had been.
-    fn send(&self, namespace: &Namespace, count: u64) -> Result<(u64, u64)> {
+    fn send(
+        &self,
+        namespace: &Namespace,
+        sender: impl Fn() -> Result<Sender> + Sync,
+        count: u64,
+    ) -> Result<(u64, u64)> {
         namespace.enter(|| {
-            let sender = Sender::new()?;
+            let sender = sender()?;
             self.clock.settle()?;
             let start = self.clock.now()?;
             sender.send(count)?;
@@ -123,7 +140,7 @@ impl Bench {
         let reader = Process::start(namespace.command(&words));
         reader.wait_for("ready");
         let before = SystemTime::now();
-        let (start, _) = self.send(namespace, count)?;
+        let (start, _) = self.send(namespace, || Sender::new(LENGTH), count)?;
         let Some(line) = reader.line(PATIENCE) else {
             bail!("it did not see {count} events");
         };
@@ -136,7 +153,10 @@ impl Bench {
     }
 
     fn run_foreign(&self, namespace: &Namespace, foreign: &Foreign, count: u64) -> Result<Run> {
-        let words = format!("{} -c {count}", foreign.command);
+        let words = match foreign.ends {
+            Ends::Itself => format!("{} -c {count}", foreign.command),
+            Ends::Never { .. } => foreign.command.clone(),
+        };
         // What it prints must not cost somebody else's reading.
         let mut child = namespace
             .command(&words)
@@ -151,21 +171,36 @@ impl Bench {
         while !said.contains(foreign.ready) {
             ensure!(stderr.read_line(&mut said)? > 0, "{said}");
         }
-        let (start, _) = self.send(namespace, count)?;
+        let (start, _) = self.send(namespace, || Sender::new(LENGTH), count)?;
+        let (end, lost) = match foreign.ends {
+            Ends::Itself => (self.end_of(&mut child)?, 0),
+            Ends::Never { lines_in } => {
+                let end = self.clock.settle()?;
+                kill_process(Pid::from_child(&child), Signal::TERM)?;
+                child.wait()?;
+                let lines = fs::read_to_string(lines_in)?.lines().count() as u64;
+                fs::remove_file(lines_in)?;
+                (end, count - lines)
+            }
+        };
+        Ok(Run {
+            instructions: end - start,
+            lost,
+        })
+    }
+
+    /// When a program has ended.
+    fn end_of(&self, child: &mut Child) -> Result<u64> {
         let sent = Instant::now();
         while child.try_wait()?.is_none() {
             if sent.elapsed() > PATIENCE {
                 child.kill()?;
                 child.wait()?;
-                bail!("it did not see {count} events");
+                bail!("it did not see all events");
             }
             sleep(MOMENT);
         }
-        let end = self.clock.now()?;
-        Ok(Run {
-            instructions: end - start,
-            lost: 0,
-        })
+        self.clock.now()
     }
 }
 

@@ -8,6 +8,7 @@ mod nflog;
 mod nfqueue;
 mod packet;
 mod programs;
+mod ulogd;
 
 use anyhow::Result;
 use icmptap_vm_tests::net::Namespace;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Vec<Peer> {
         nflog::peers(),
         nfqueue::peers(),
         programs::peers(),
+        ulogd::peers(),
     ];
     files.into_iter().flatten().collect()
 }
@@ -61,7 +63,7 @@ pub(crate) enum Reader {
     Own(Box<dyn Fn() -> Result<Box<dyn Source>>>),
     /// A program that does the same (`c/reader.h` says what), and how to call it.
     Program(String),
-    /// Somebody's program, which ends after as many events as `-c` tells it.
+    /// Somebody's program.
     Foreign(Foreign),
 }
 
@@ -72,6 +74,18 @@ pub(crate) struct Foreign {
     pub(crate) ready: &'static str,
     /// Each event as text.
     pub(crate) prints: bool,
+    pub(crate) ends: Ends,
+}
+
+/// How to know that a program has had all events.
+pub(crate) enum Ends {
+    /// It ends, after as many as `-c` tells it.
+    Itself,
+    /// It does no more, and each is a line in this file, at its end.
+    Never {
+        /// The file.
+        lines_in: &'static str,
+    },
 }
 
 /// What events come from.

@@ -1,4 +1,5 @@
-//! What is captured: echo requests of 84 bytes to `lo`, which nobody answers.
+//! What is captured: echo requests of 84 bytes to `lo`, which nobody answers. And
+//! what is not.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::{array, fs};
@@ -6,7 +7,7 @@ use std::{array, fs};
 use anyhow::{Context, Result};
 use icmptap_vm_tests::net::Namespace;
 use icmptap_vm_tests::packet::echo;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
 
 use crate::fold::{Event, Fold};
 
@@ -14,6 +15,9 @@ use crate::fold::{Event, Fold};
 pub(crate) const LENGTH: u32 = 84;
 /// What a reader asks for.
 pub(crate) const SNAPLEN: u32 = 128;
+
+/// IPv4's and ICMP's, or UDP's.
+const HEADERS: u32 = 28;
 
 const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
 const ECHO_REQUEST: u8 = 8;
@@ -35,12 +39,14 @@ pub(crate) fn namespace() -> Result<Namespace> {
 pub(crate) struct Sender {
     /// With different marks, in turn.
     sockets: [Socket; MARKS.len()],
-    requests: Vec<(Vec<u8>, SockAddr)>,
+    messages: Vec<(Vec<u8>, SockAddr)>,
+    /// Where UDP goes, to be dropped.
+    _sink: Option<Socket>,
 }
 
 impl Sender {
-    /// In the thread's network namespace.
-    pub(crate) fn new() -> Result<Sender> {
+    /// In the thread's network namespace, of packets of so many bytes.
+    pub(crate) fn new(length: u32) -> Result<Sender> {
         let open = |mark| {
             let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))?;
             // It gets what is sent to its own address, and nothing is. (With headers of
@@ -50,25 +56,39 @@ impl Sender {
             socket.set_mark(mark)?;
             anyhow::Ok(socket)
         };
-        let [first, second] = MARKS.map(open);
-        let requests = (0..DESTINATIONS).map(|nth| {
-            let to = SocketAddrV4::new(destination(nth), 0);
-            (echo(1, nth as u16, &[0; 56]), to.into())
-        });
+        let data = vec![0; (length - HEADERS) as usize];
         Ok(Sender {
-            sockets: [
-                first.context("a raw socket")?,
-                second.context("a raw socket")?,
-            ],
-            requests: requests.collect(),
+            sockets: [open(MARKS[0])?, open(MARKS[1])?],
+            messages: messages(|nth| echo(1, nth, &data), 0),
+            _sink: None,
+        })
+    }
+
+    /// The same packets, but for their protocol, which is UDP.
+    pub(crate) fn udp() -> Result<Sender> {
+        const PORT: u16 = 9;
+        let open = || Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP));
+        let sink = open()?;
+        // Takes nothing: a queue would be full at some time, and then cost less.
+        sink.attach_filter(&[SockFilter::new(
+            (libc::BPF_RET | libc::BPF_K) as u16,
+            0,
+            0,
+            0,
+        )])?;
+        sink.bind(&SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, PORT).into())?;
+        Ok(Sender {
+            sockets: [open()?, open()?],
+            messages: messages(|_| vec![0; (LENGTH - HEADERS) as usize], PORT),
+            _sink: Some(sink),
         })
     }
 
     /// Each packet has passed the hook when this returns.
     pub(crate) fn send(&self, count: u64) -> Result<()> {
         for nth in 0..count as usize {
-            let (request, to) = &self.requests[nth % DESTINATIONS];
-            let sent = self.sockets[nth % MARKS.len()].send_to(request, to);
+            let (message, to) = &self.messages[nth % DESTINATIONS];
+            let sent = self.sockets[nth % MARKS.len()].send_to(message, to);
             sent.context("send a packet")?;
         }
         Ok(())
@@ -92,6 +112,14 @@ pub(crate) fn expected(count: u64) -> Fold {
         fold.add(&events[nth % DESTINATIONS]);
     }
     fold
+}
+
+fn messages(message: impl Fn(u16) -> Vec<u8>, port: u16) -> Vec<(Vec<u8>, SockAddr)> {
+    let all = (0..DESTINATIONS).map(|nth| {
+        let to = SocketAddrV4::new(destination(nth), port);
+        (message(nth as u16), to.into())
+    });
+    all.collect()
 }
 
 fn destination(nth: usize) -> Ipv4Addr {

@@ -2,12 +2,9 @@
 
 use std::fmt::Write;
 
-use super::Figure;
+use super::{Figure, US};
 
-/// Who the others are compared with.
-const US: &str = "icmptap";
-
-/// A table for each unit, in the order in which they come.
+/// A table for each unit, in the order in which they come, with ratios to our best.
 pub(super) fn text(figures: &[Figure]) -> String {
     let mut text = String::new();
     for unit in units(figures) {
@@ -98,6 +95,7 @@ mod tests {
             unit: unit.to_owned(),
             value,
             lost,
+            more_is_better: false,
         };
         let figures = [
             figure("icmptap", "instructions", 1_000.0, 0),

@@ -1,6 +1,6 @@
 //! Whole programs, as people run them: what they print goes nowhere.
 
-use super::{Foreign, Peer, Reader};
+use super::{Ends, Foreign, Peer, Reader};
 use crate::traffic::SNAPLEN;
 
 /// Of the link's header on `lo`, which tcpdump's snaplen counts as well.
@@ -34,6 +34,7 @@ fn peer(name: &'static str, command: String, prints: bool) -> Peer {
             command,
             ready: "listening on",
             prints,
+            ends: Ends::Itself,
         }),
     }
 }
