@@ -43,13 +43,26 @@ pub(crate) struct ImageFile {
 
 /// Every file that `vm/image.toml` asks for (programs, libraries, the loader), by
 /// its path in the guest, in order; fetched and unpacked if they are not yet.
-pub(crate) fn ensure_image_files(locked: bool) -> Result<Vec<ImageFile>> {
-    GuestPackages::of_this_workspace()?.files(&Archive::of_this_machine()?, locked)
+pub(crate) fn ensure_image_files(whose: Whose, locked: bool) -> Result<Vec<ImageFile>> {
+    GuestPackages::of_this_workspace()?.files(whose, &Archive::of_this_machine()?, locked)
 }
 
 /// The names of the kernel's own modules that `vm/image.toml` asks for.
-pub(crate) fn kernel_modules() -> Result<Vec<String>> {
-    Ok(GuestPackages::of_this_workspace()?.config.modules)
+pub(crate) fn kernel_modules(whose: Whose) -> Result<Vec<String>> {
+    let config = GuestPackages::of_this_workspace()?.config;
+    Ok(match whose {
+        Whose::Everybody => config.modules,
+        Whose::Bench => [config.modules, config.bench.modules].concat(),
+    })
+}
+
+/// For whom an image is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Whose {
+    /// It has what every guest has.
+    Everybody,
+    /// And what only the bench needs.
+    Bench,
 }
 
 /// The files that name and pin the guest's packages.
@@ -66,9 +79,28 @@ struct Config {
     modules: Vec<String>,
     #[serde(rename = "program")]
     programs: Vec<Program>,
+    bench: BenchConfig,
 }
 
+/// Its part for the bench.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BenchConfig {
+    modules: Vec<String>,
+    #[serde(rename = "program")]
+    programs: Vec<Program>,
+}
+
+impl Config {
+    fn programs(&self, whose: Whose) -> Vec<Program> {
+        match whose {
+            Whose::Everybody => self.programs.clone(),
+            Whose::Bench => [&self.programs[..], &self.bench.programs].concat(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Program {
     package: String,
@@ -87,10 +119,10 @@ impl GuestPackages {
         })
     }
 
-    fn files(&self, archive: &Archive, locked: bool) -> Result<Vec<ImageFile>> {
+    fn files(&self, whose: Whose, archive: &Archive, locked: bool) -> Result<Vec<ImageFile>> {
         let (pins, _) = archive.pinned(&self.lock_file, SET, locked, || self.resolve(archive))?;
         let trees = unpack_all(archive, &pins.packages, &pins.date)?;
-        let closure = Closure::of(&self.config.programs, &trees)?;
+        let closure = Closure::of(&self.config.programs(whose), &trees)?;
         ensure!(
             closure.missing.is_empty(),
             "{} lacks {}: run `cargo xtask kernels update`",
@@ -122,8 +154,9 @@ impl GuestPackages {
     /// library which is needed: level by level, until none is missing.
     fn resolve(&self, archive: &Archive) -> Result<Vec<Package>> {
         let index = archive.index(&self.config.suite)?;
+        let programs = self.config.programs(Whose::Bench);
         let mut level = BTreeMap::new();
-        for program in &self.config.programs {
+        for program in &programs {
             let entry = index.get(&program.package)?;
             level.insert(entry.package.name.clone(), entry);
         }
@@ -133,7 +166,7 @@ impl GuestPackages {
             seen.append(&mut level);
             let packages: Vec<_> = seen.values().map(|entry| entry.package.clone()).collect();
             let trees = unpack_all(archive, &packages, &lock::now())?;
-            let closure = Closure::of(&self.config.programs, &trees)?;
+            let closure = Closure::of(&programs, &trees)?;
             if closure.missing.is_empty() {
                 let used: BTreeSet<_> = closure
                     .files

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::archive::Archive;
 use crate::archive::lock::Lock;
-use crate::guest_packages::{self, GuestPackages};
+use crate::guest_packages::{self, GuestPackages, Whose};
 use crate::kernel::{self, Kernels};
 use crate::{linux_source, ui};
 
@@ -82,7 +82,7 @@ fn fetch(kernels: &Kernels, archive: &Archive, names: &[String], locked: bool) -
         println!("{name}  {}  {}", kernel.release, kernel.kdir.display());
     }
     if names.is_empty() {
-        let files = guest_packages::ensure_image_files(locked)?;
+        let files = guest_packages::ensure_image_files(Whose::Bench, locked)?;
         println!("guest  {} files", files.len());
     }
     Ok(())

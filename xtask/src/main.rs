@@ -4,6 +4,7 @@
 //! its name and exposes `Args` and `run`.
 
 mod archive;
+mod bench;
 mod boot_bench;
 mod build_module;
 mod cache;
@@ -60,6 +61,7 @@ enum Command {
     Demo(demo::Args),
     Oracle(oracle::Args),
     Test(test::Args),
+    Bench(bench::Args),
     BootBench(boot_bench::Args),
 }
 
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args, cli.locked),
         Command::Oracle(args) => oracle::run(&args, cli.locked),
         Command::Test(args) => test::run(&args, cli.locked),
+        Command::Bench(args) => bench::run(&args, cli.locked),
         Command::BootBench(args) => boot_bench::run(&args, cli.locked),
     };
     result.unwrap_or_else(|error| {

@@ -64,6 +64,9 @@ pub(crate) enum Tool {
     Perl,
     /// What makes modules that have to fail.
     Patch,
+    /// For programs that the bench measures, and the next.
+    LibnetfilterLog,
+    LibnetfilterQueue,
 }
 
 /// Makes sure that these are here, or says how to get them.
@@ -151,12 +154,16 @@ impl Tool {
         Tool::LibPython,
         Tool::Perl,
         Tool::Patch,
+        Tool::LibnetfilterLog,
+        Tool::LibnetfilterQueue,
     ];
 
     fn is_here(self) -> bool {
         match self {
             Tool::Libelf => is_library("libelf.so.1"),
-            Tool::LibelfHeaders => Path::new("/usr/include/libelf.h").exists(),
+            Tool::LibelfHeaders => has_header("libelf.h"),
+            Tool::LibnetfilterLog => has_header("libnetfilter_log/libnetfilter_log.h"),
+            Tool::LibnetfilterQueue => has_header("libnetfilter_queue/libnetfilter_queue.h"),
             // Debian's name, and everybody else's.
             Tool::Libpcap => is_library("libpcap.so.0.8") || is_library("libpcap.so.1"),
             Tool::DebianKeyring => Path::new(KEYRING).exists(),
@@ -194,6 +201,8 @@ impl Tool {
             Tool::LibPython => "libpython3",
             Tool::Perl => "perl with its modules",
             Tool::Patch => "patch",
+            Tool::LibnetfilterLog => "libnetfilter_log's headers",
+            Tool::LibnetfilterQueue => "libnetfilter_queue's headers",
         }
     }
 
@@ -230,6 +239,16 @@ impl Tool {
             Tool::LibPython => ("libpython3-dev", "python3-devel", "python"),
             Tool::Perl => ("perl", "perl", "perl"),
             Tool::Patch => ("patch", "patch", "patch"),
+            Tool::LibnetfilterLog => (
+                "libnetfilter-log-dev",
+                "libnetfilter_log-devel",
+                "libnetfilter_log",
+            ),
+            Tool::LibnetfilterQueue => (
+                "libnetfilter-queue-dev",
+                "libnetfilter_queue-devel",
+                "libnetfilter_queue",
+            ),
         };
         match family {
             Family::Debian => debian,
@@ -450,6 +469,10 @@ fn find_in(path: &OsStr, name: &str) -> Option<PathBuf> {
             fs::metadata(file)
                 .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
         })
+}
+
+fn has_header(file: &str) -> bool {
+    Path::new("/usr/include").join(file).exists()
 }
 
 /// A minimal Debian has a perl without most of its modules.

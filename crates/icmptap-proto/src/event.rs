@@ -67,6 +67,7 @@ impl<'a> Batch<'a> {
 
     /// The events, in order. After an error it ends: where the next one would
     /// start is not known.
+    #[inline]
     pub fn events(&self) -> Events<'a> {
         Events {
             records: self.records,
@@ -98,6 +99,7 @@ pub struct Events<'a> {
 impl<'a> Iterator for Events<'a> {
     type Item = Result<EventRef<'a>, DecodeError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let step = self
             .cursor
@@ -127,6 +129,7 @@ pub struct Cursor {
 impl Cursor {
     /// The next event in the datagram that holds the batch: its header, and
     /// where its packet lies. `None` after the last, and after an error.
+    #[inline]
     pub fn next_in(
         &mut self,
         datagram: &[u8],
@@ -136,6 +139,7 @@ impl Cursor {
     }
 
     /// `rest`: from the next record to the end of the message.
+    #[inline]
     fn step(&mut self, rest: &[u8]) -> Option<Result<(Header, Range<usize>), DecodeError>> {
         if self.left == 0 && rest.is_empty() {
             return None;
@@ -188,6 +192,7 @@ pub struct Header {
 
 impl Header {
     /// Gives the header, where the packet lies, and the record's length.
+    #[inline]
     fn decode(
         bytes: &[u8],
         at: usize,
@@ -236,6 +241,7 @@ impl Header {
     }
 }
 
+#[inline]
 fn header_length(
     what: &'static str,
     found: usize,
@@ -341,6 +347,7 @@ impl<'a> EventRef<'a> {
     }
 
     /// The protocol family.
+    #[inline]
     pub fn family(&self) -> Family {
         Family::from_number(self.header.family)
     }
@@ -351,6 +358,7 @@ impl<'a> EventRef<'a> {
     }
 
     /// The packet from its network header on, cut at the snaplen.
+    #[inline]
     pub fn packet(&self) -> &'a [u8] {
         self.packet
     }
@@ -367,6 +375,7 @@ impl<'a> EventRef<'a> {
 
     /// It is a part of a fragmented packet: the first one has the ICMP header,
     /// the later ones do not.
+    #[inline]
     pub fn is_fragment(&self) -> bool {
         self.flag(sys::ICMPTAP_F_FRAGMENT)
     }
@@ -379,6 +388,7 @@ impl<'a> EventRef<'a> {
 
     /// ICMP type and code, as numbers. `None` in a later fragment, and where
     /// the packet ends before them.
+    #[inline]
     pub fn icmp_type_and_code(&self) -> Option<(u8, u8)> {
         (!self.flag(sys::ICMPTAP_F_NO_ICMP))
             .then_some((self.header.icmp_type, self.header.icmp_code))
@@ -386,6 +396,7 @@ impl<'a> EventRef<'a> {
 
     /// The ICMP message: from its header to the end of what was kept. Empty if
     /// the snaplen did not reach it. `None` where there is no ICMP header.
+    #[inline]
     pub fn icmp_bytes(&self) -> Option<&'a [u8]> {
         self.icmp_type_and_code()?;
         Some(
@@ -397,6 +408,7 @@ impl<'a> EventRef<'a> {
 
     /// The ICMP type, with its family. `None` where there is none, and for a
     /// family that this version does not know.
+    #[inline]
     pub fn icmp_type(&self) -> Option<Type> {
         let (number, _) = self.icmp_type_and_code()?;
         match self.family() {
@@ -408,6 +420,7 @@ impl<'a> EventRef<'a> {
 
     /// What the ICMP message says. `None` where there is no ICMP header, and for
     /// a family that this version does not know.
+    #[inline(always)]
     pub fn icmp(&self) -> Option<Icmp<'a>> {
         let icmp_type = self.icmp_type()?;
         let bytes = self.icmp_bytes()?;
@@ -417,21 +430,20 @@ impl<'a> EventRef<'a> {
     }
 
     /// Who sent it, if the snaplen left that.
+    #[inline]
     pub fn src(&self) -> Option<IpAddr> {
-        Ip::decode(self.packet).map(|ip| ip.addresses().0)
+        Ip::decode(self.packet).map(Ip::src)
     }
 
     /// To whom, if the snaplen left that.
+    #[inline]
     pub fn dst(&self) -> Option<IpAddr> {
-        Ip::decode(self.packet).map(|ip| ip.addresses().1)
+        Ip::decode(self.packet).map(Ip::dst)
     }
 
     /// Time to live (IPv4) or hop limit (IPv6), if the snaplen left that.
     pub fn ttl(&self) -> Option<u8> {
-        Ip::decode(self.packet).map(|ip| match ip {
-            Ip::V4(header) => header.ttl,
-            Ip::V6(header) => header.hop_limit,
-        })
+        Ip::decode(self.packet).map(Ip::ttl)
     }
 
     /// Where in the whole packet's payload this fragment starts, in bytes; 0
@@ -439,7 +451,7 @@ impl<'a> EventRef<'a> {
     /// the snaplen cut that off.
     pub fn fragment_offset(&self) -> Option<u16> {
         match Ip::decode(self.packet)? {
-            Ip::V4(header) => Some(header.fragment_offset),
+            Ip::V4(header) => Some(header.fragment_offset()),
             Ip::V6(header) => header.extensions(self.packet).fragment_offset(),
         }
     }
@@ -447,6 +459,7 @@ impl<'a> EventRef<'a> {
     /// Bytes of the ICMP message, as the IP header has it: what a device may
     /// have put behind it does not count. `None` for a fragment, and if the
     /// snaplen cut that off.
+    #[inline]
     fn icmp_len(&self) -> Option<usize> {
         if self.is_fragment() {
             return None;
@@ -502,6 +515,7 @@ impl<'a> EventRef<'a> {
         }
     }
 
+    #[inline]
     fn flag(&self, bit: u32) -> bool {
         u32::from(self.header.flags) & bit != 0
     }

@@ -3,23 +3,25 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use etherparse::{IpNumber, Ipv4Header, Ipv4HeaderSlice, Ipv6HeaderSlice};
+use etherparse::{IpNumber, Ipv4Header, Ipv6Header};
 
 use crate::bytes::be16;
 
 const IPV4_MIN: usize = Ipv4Header::MIN_LEN;
-const IPV6_LEN: usize = etherparse::Ipv6Header::LEN;
+const IPV6_LEN: usize = Ipv6Header::LEN;
 
-/// A network header of either family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ip {
-    V4(Ipv4),
-    V6(Ipv6),
+/// A network header of either family. Fields are read as they are asked for:
+/// most who have an event want two or three.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ip<'a> {
+    V4(Ipv4<'a>),
+    V6(Ipv6<'a>),
 }
 
-impl Ip {
+impl<'a> Ip<'a> {
     /// `None` if it is neither, or its fixed part is not all there.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+    #[inline]
+    pub(crate) fn decode(bytes: &'a [u8]) -> Option<Self> {
         match bytes.first()? >> 4 {
             4 => Ipv4::decode(bytes).map(Self::V4),
             6 => Ipv6::decode(bytes).map(Self::V6),
@@ -27,97 +29,144 @@ impl Ip {
         }
     }
 
-    pub(crate) fn addresses(&self) -> (IpAddr, IpAddr) {
+    #[inline]
+    pub(crate) fn src(self) -> IpAddr {
         match self {
-            Self::V4(header) => (header.src.into(), header.dst.into()),
-            Self::V6(header) => (header.src.into(), header.dst.into()),
+            Self::V4(header) => header.src().into(),
+            Self::V6(header) => header.src().into(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn dst(self) -> IpAddr {
+        match self {
+            Self::V4(header) => header.dst().into(),
+            Self::V6(header) => header.dst().into(),
+        }
+    }
+
+    /// Time to live or hop limit.
+    #[inline]
+    pub(crate) fn ttl(self) -> u8 {
+        match self {
+            Self::V4(header) => header.ttl(),
+            Self::V6(header) => header.hop_limit(),
         }
     }
 
     /// Headers included; of the packet that was sent, not of what is left here.
     /// `None` for a jumbogram (RFC 2675).
-    pub(crate) fn total_len(&self) -> Option<u32> {
+    #[inline]
+    pub(crate) fn total_len(self) -> Option<u32> {
         match self {
-            Self::V4(header) => Some(header.total_len.into()),
+            Self::V4(header) => Some(header.total_len().into()),
             // Without hop-by-hop options, which would say its length, it is none.
             Self::V6(header) => {
-                let jumbo = header.payload_len == 0
-                    && IpNumber(header.next_header) == IpNumber::IPV6_HEADER_HOP_BY_HOP;
-                (!jumbo).then_some(IPV6_LEN as u32 + u32::from(header.payload_len))
+                let jumbo = header.payload_len() == 0
+                    && IpNumber(header.next_header()) == IpNumber::IPV6_HEADER_HOP_BY_HOP;
+                (!jumbo).then_some(IPV6_LEN as u32 + u32::from(header.payload_len()))
             }
         }
     }
 }
 
-/// What is used of an IPv4 header (RFC 791).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ipv4 {
-    pub(crate) src: Ipv4Addr,
-    pub(crate) dst: Ipv4Addr,
-    pub(crate) protocol: u8,
-    pub(crate) ttl: u8,
-    /// Options included.
-    pub(crate) header_len: usize,
-    /// Header included; of the packet that was sent, not of what is left here.
-    pub(crate) total_len: u16,
-    /// In bytes.
-    pub(crate) fragment_offset: u16,
-}
+/// An IPv4 header (RFC 791): its fixed part. `etherparse` would want the options
+/// too, and those may be cut off.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ipv4<'a>(&'a [u8; IPV4_MIN]);
 
-impl Ipv4 {
+impl<'a> Ipv4<'a> {
     /// `None` if it is not IPv4 or its fixed part is not all there. Options may
     /// be missing.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut fixed: [u8; IPV4_MIN] = *bytes.first_chunk()?;
-        let header_len = usize::from(fixed[0] & 0x0f) * 4;
-        if header_len < IPV4_MIN {
-            return None;
-        }
-        // Read as a header without options: those may be cut off.
-        fixed[0] = fixed[0] & 0xf0 | (IPV4_MIN / 4) as u8;
-        let header = Ipv4HeaderSlice::from_slice(&fixed).ok()?;
-        Some(Self {
-            src: header.source_addr(),
-            dst: header.destination_addr(),
-            protocol: header.protocol().0,
-            ttl: header.ttl(),
-            header_len,
-            total_len: header.total_len(),
-            fragment_offset: header.fragments_offset().byte_offset(),
-        })
+    #[inline]
+    fn decode(bytes: &'a [u8]) -> Option<Self> {
+        let header = Self(bytes.first_chunk()?);
+        (header.header_len() >= IPV4_MIN).then_some(header)
+    }
+
+    #[inline]
+    fn src(self) -> Ipv4Addr {
+        let [.., a, b, c, d, _, _, _, _] = *self.0;
+        Ipv4Addr::new(a, b, c, d)
+    }
+
+    #[inline]
+    fn dst(self) -> Ipv4Addr {
+        let [.., a, b, c, d] = *self.0;
+        Ipv4Addr::new(a, b, c, d)
+    }
+
+    #[inline]
+    pub(crate) fn protocol(self) -> u8 {
+        self.0[9]
+    }
+
+    #[inline]
+    fn ttl(self) -> u8 {
+        self.0[8]
+    }
+
+    /// Options included.
+    #[inline]
+    pub(crate) fn header_len(self) -> usize {
+        usize::from(self.0[0] & 0x0f) * 4
+    }
+
+    #[inline]
+    fn total_len(self) -> u16 {
+        u16::from_be_bytes([self.0[2], self.0[3]])
+    }
+
+    /// In bytes.
+    #[inline]
+    pub(crate) fn fragment_offset(self) -> u16 {
+        u16::from_be_bytes([self.0[6], self.0[7]]) << 3
     }
 }
 
-/// What is used of an IPv6 header (RFC 8200).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ipv6 {
-    pub(crate) src: Ipv6Addr,
-    pub(crate) dst: Ipv6Addr,
-    pub(crate) next_header: u8,
-    pub(crate) hop_limit: u8,
-    /// Without this header; 0 in a jumbogram too.
-    pub(crate) payload_len: u16,
-}
+/// An IPv6 header (RFC 8200).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ipv6<'a>(&'a [u8; IPV6_LEN]);
 
-impl Ipv6 {
-    /// `None` if it is not IPv6 or not all there.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let header = Ipv6HeaderSlice::from_slice(bytes).ok()?;
-        Some(Self {
-            src: header.source_addr(),
-            dst: header.destination_addr(),
-            next_header: header.next_header().0,
-            hop_limit: header.hop_limit(),
-            payload_len: header.payload_length(),
-        })
+impl<'a> Ipv6<'a> {
+    /// `None` if it is not all there.
+    #[inline]
+    fn decode(bytes: &'a [u8]) -> Option<Self> {
+        bytes.first_chunk().map(Self)
+    }
+
+    #[inline]
+    fn src(self) -> Ipv6Addr {
+        let [_, _, _, _, _, _, _, _, src @ ..] = self.0;
+        Ipv6Addr::from(*src.first_chunk().expect("two addresses are left"))
+    }
+
+    #[inline]
+    fn dst(self) -> Ipv6Addr {
+        Ipv6Addr::from(*self.0.last_chunk().expect("it has 40 bytes"))
+    }
+
+    #[inline]
+    fn next_header(self) -> u8 {
+        self.0[6]
+    }
+
+    #[inline]
+    fn hop_limit(self) -> u8 {
+        self.0[7]
+    }
+
+    /// Without this header; 0 in a jumbogram too.
+    #[inline]
+    fn payload_len(self) -> u16 {
+        u16::from_be_bytes([self.0[4], self.0[5]])
     }
 
     /// What goes into the ICMPv6 checksum in front of a message of `len` bytes
     /// (RFC 8200 section 8.1).
-    pub(crate) fn pseudo_header(&self, len: u32) -> [u8; 40] {
+    pub(crate) fn pseudo_header(self, len: u32) -> [u8; 40] {
         let mut bytes = [0; 40];
-        bytes[..16].copy_from_slice(&self.src.octets());
-        bytes[16..32].copy_from_slice(&self.dst.octets());
+        bytes[..32].copy_from_slice(&self.0[8..]);
         bytes[32..36].copy_from_slice(&len.to_be_bytes());
         bytes[39] = IpNumber::IPV6_ICMP.0;
         bytes
@@ -125,9 +174,10 @@ impl Ipv6 {
 
     /// What lies between this header, with which `packet` starts, and its
     /// payload.
-    pub(crate) fn extensions(&self, packet: &[u8]) -> Ipv6Extensions {
+    #[inline]
+    pub(crate) fn extensions(self, packet: &[u8]) -> Ipv6Extensions {
         let mut chain = Ipv6Extensions {
-            next_header: self.next_header,
+            next_header: self.next_header(),
             end: IPV6_LEN,
             is_whole: true,
             fragment_offset: None,
@@ -148,7 +198,7 @@ impl Ipv6 {
 }
 
 /// The extension headers of an IPv6 packet, as far as they are there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Ipv6Extensions {
     /// What follows the last of them; if `is_whole` is not so, that is the
     /// header in which the bytes end.
@@ -200,6 +250,7 @@ impl Ipv6Extensions {
 
 /// Those that Linux steps over on the way to the ICMPv6 header
 /// (`ipv6_ext_hdr()`).
+#[inline]
 fn is_extension(next_header: u8) -> bool {
     matches!(
         IpNumber(next_header),

@@ -328,10 +328,12 @@ impl Writer {
     }
 }
 
+#[inline]
 pub(crate) fn align4(len: usize) -> usize {
     len.saturating_add(3) & !3
 }
 
+#[inline]
 pub(crate) fn need(
     what: &'static str,
     bytes: &[u8],
@@ -351,14 +353,17 @@ pub(crate) fn need(
 
 // The caller has made sure that the bytes are there.
 
+#[inline]
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_ne_bytes(std::array::from_fn(|i| bytes[at + i]))
 }
 
+#[inline]
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_ne_bytes(std::array::from_fn(|i| bytes[at + i]))
 }
 
+#[inline]
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_ne_bytes(std::array::from_fn(|i| bytes[at + i]))
 }

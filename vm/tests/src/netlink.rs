@@ -1,5 +1,6 @@
 //! A netlink socket that sends whatever a test wants, right or wrong.
 
+use std::num::NonZero;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -24,12 +25,12 @@ impl Socket {
     /// Opens one in the thread's network namespace. `protocol` is a
     /// `NETLINK_*` number.
     pub fn open(protocol: u32) -> Self {
-        let protocol = Protocol::from_raw(protocol.try_into().expect("no zero"));
         let fd = socket_with(
             AddressFamily::NETLINK,
             SocketType::RAW,
             SocketFlags::CLOEXEC,
-            Some(protocol),
+            // The kernel takes none for 0, `NETLINK_ROUTE`.
+            NonZero::new(protocol).map(Protocol::from_raw),
         )
         .expect("socket");
         bind(&fd, &SocketAddrNetlink::new(0, 0)).expect("bind");

@@ -6,12 +6,13 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::{Artifact, Message, TargetKind};
 use object::Endianness;
 use object::elf::{FileHeader64, PT_INTERP};
 use object::read::elf::{FileHeader, ProgramHeader};
 
+use crate::setup::{self, Tool};
 use crate::{ui, workspace};
 
 /// The target is named although it is the host's own: otherwise cargo would build
@@ -25,6 +26,29 @@ pub(crate) enum Wanted {
     Tools,
     /// These, and the programs and tests of vm/tests.
     Tests,
+    /// The tools and vm/bench, as we ship them.
+    Bench,
+}
+
+/// The profile of what is built again at each change.
+const QUICK: &str = "guest";
+/// The profile of what users install.
+const SHIPPED: &str = "release";
+
+const GUEST: &str = "icmptap-guest";
+const CLI: &str = "icmptap-cli";
+const TESTS: &str = "icmptap-vm-tests";
+const BENCH: &str = "icmptap-vm-bench";
+
+impl Wanted {
+    /// Whose programs, and how they are built.
+    fn packages(self) -> &'static [(&'static [&'static str], &'static str)] {
+        match self {
+            Wanted::Tools => &[(&[GUEST, CLI], QUICK)],
+            Wanted::Tests => &[(&[GUEST, CLI, TESTS], QUICK)],
+            Wanted::Bench => &[(&[GUEST], QUICK), (&[CLI, BENCH], SHIPPED)],
+        }
+    }
 }
 
 /// Binaries that were built, by name.
@@ -41,37 +65,59 @@ pub(crate) struct Binaries {
 /// Builds what changed.
 pub(crate) fn build(wanted: Wanted) -> Result<Binaries> {
     let phase = ui::phase("build", "the guest's binaries");
-    let packages = ["icmptap-guest", "icmptap-cli", "icmptap-vm-tests"];
-    let packages = match wanted {
-        Wanted::Tools => &packages[..2],
-        Wanted::Tests => &packages[..],
-    };
     let mut binaries = Binaries::default();
-    for artifact in cargo(packages, &["--bins"])? {
-        let (name, path) = executable(&artifact)?;
-        match name.as_str() {
-            "icmptap-guest" => binaries.init = path,
-            _ => binaries.programs.push((name, path)),
+    for (packages, profile) in wanted.packages() {
+        for artifact in cargo(packages, profile, &["--bins"])? {
+            let (name, path) = executable(&artifact)?;
+            match name.as_str() {
+                "icmptap-guest" => binaries.init = path,
+                _ => binaries.programs.push((name, path)),
+            }
         }
     }
     if wanted == Wanted::Tests {
-        for artifact in cargo(&packages[2..], &["--test", "*"])? {
+        for artifact in cargo(&[TESTS], QUICK, &["--test", "*"])? {
             if artifact.target.kind.contains(&TargetKind::Test) {
                 binaries.tests.push(executable(&artifact)?);
             }
         }
         binaries.tests.sort();
     }
+    if wanted == Wanted::Bench {
+        binaries.programs.append(&mut c_readers()?);
+    }
     phase.done();
     Ok(binaries)
 }
 
+/// The programs of vm/bench that are C. They are not static: the libraries that they
+/// are about are in the guest's image.
+fn c_readers() -> Result<Vec<(String, PathBuf)>> {
+    setup::need(&[
+        Tool::Make,
+        Tool::Gcc,
+        Tool::LibnetfilterLog,
+        Tool::LibnetfilterQueue,
+    ])?;
+    let out = workspace::target().join("guest").join("c");
+    fs::create_dir_all(&out).with_context(|| format!("create {}", out.display()))?;
+    let mut command = Command::new("make");
+    command.args(["--silent", "-C"]);
+    command.arg(workspace::root().join("vm/bench/c"));
+    command.arg(format!("OUT={}", out.display()));
+    let status = command.status().context("cannot run make")?;
+    ensure!(status.success(), "{command:?}: {status}");
+    let names = ["bench-nflog", "bench-nfqueue"];
+    Ok(names.map(|name| (name.to_owned(), out.join(name))).into())
+}
+
 /// Runs cargo, which prints its complaints, and brings what it built or found built.
-fn cargo(packages: &[&str], what: &[&str]) -> Result<Vec<Artifact>> {
+fn cargo(packages: &[&str], profile: &str, what: &[&str]) -> Result<Vec<Artifact>> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(workspace::root())
-        .args(["build", "--quiet", "--profile", "guest", "--target", TARGET])
+        .args(["build", "--quiet", "--profile", profile])
+        .args(["--target", TARGET])
         // Apart from what the host uses: other flags, and no waiting for its lock.
         .arg("--target-dir")
         .arg(workspace::target().join("guest"))

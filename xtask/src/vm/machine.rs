@@ -19,7 +19,7 @@ use super::verdict::{Expected, Verdict};
 use super::{accel, artifacts, image, modules};
 use crate::cache::Cache;
 use crate::coverage::Counted;
-use crate::guest_packages::{ImageFile, ensure_image_files, kernel_modules};
+use crate::guest_packages::{ImageFile, Whose, ensure_image_files, kernel_modules};
 use crate::kernel::{self, Kernel};
 use crate::setup::{self, Tool};
 use crate::{build_module, ui};
@@ -59,6 +59,14 @@ impl Options {
     pub(crate) fn with_one_cpu(&self) -> Options {
         Options {
             smp: 1,
+            ..self.clone()
+        }
+    }
+
+    /// The same machine, counting instructions.
+    pub(crate) fn with_icount(&self) -> Options {
+        Options {
+            icount: true,
             ..self.clone()
         }
     }
@@ -105,9 +113,13 @@ impl<'a> Guest<'a> {
             .then(|| build_module::stripped(&build_module::for_kernel(&kernel, false)?))
             .transpose()?;
         let binaries = artifacts::build(wanted)?;
+        let whose = match wanted {
+            Wanted::Tools | Wanted::Tests => Whose::Everybody,
+            Wanted::Bench => Whose::Bench,
+        };
         let mut tree = Tree::default();
-        modules::add(&mut tree, &kernel, &kernel_modules()?)?;
-        let base = image::base(&cache, tree, &ensure_image_files(locked)?)?;
+        modules::add(&mut tree, &kernel, &kernel_modules(whose)?)?;
+        let base = image::base(&cache, tree, &ensure_image_files(whose, locked)?)?;
         let place = Place::take(&kernel.name)?;
         let mut guest = Guest {
             options,

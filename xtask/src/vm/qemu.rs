@@ -72,6 +72,8 @@ pub(crate) fn arguments(machine: &Machine) -> Vec<OsString> {
     }
     if machine.icount {
         add(&["-icount", "shift=0,sleep=off", "-smp", "1"]);
+        // Where the kernel draws its places and hashes from, and what day it is.
+        add(&["-seed", "1", "-rtc", "base=2026-01-01,clock=vm"]);
     } else {
         add(&["-smp", &machine.smp.to_string()]);
     }
@@ -162,7 +164,9 @@ mod tests {
             ..machine()
         };
         let line = line(&machine);
-        assert!(line.contains(" -accel tcg -cpu max -icount shift=0,sleep=off -smp 1 -m "));
+        assert!(
+            line.contains(" -accel tcg -cpu max -icount shift=0,sleep=off -smp 1 -seed 1 -rtc ")
+        );
         assert_eq!(line.matches("-smp").count(), 1);
     }
 

@@ -20,6 +20,7 @@ const HEADER_LEN: usize = 8;
 const QUOTE_MIN: usize = 128;
 
 /// The quoted packet and the extensions of a message.
+#[inline]
 pub(super) fn split<'a>(
     icmp_type: Type,
     message: Message<'a>,

@@ -57,7 +57,7 @@ impl<'a> QueryV2<'a> {
             robustness: flags & 7,
             interval: float(interval.into(), 4),
             source_count,
-            sources: first_addresses(&bytes[V2_LEN..], source_count),
+            sources: first_addresses(bytes.get(V2_LEN..)?, source_count),
         })
     }
 
@@ -80,7 +80,7 @@ impl<'a> Report<'a> {
     pub(super) fn decode(bytes: &'a [u8]) -> Option<Self> {
         Some(Self {
             count: be16(bytes, 6)?,
-            records: &bytes[8..],
+            records: bytes.get(8..)?,
         })
     }
 

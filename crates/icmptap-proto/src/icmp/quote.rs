@@ -61,21 +61,19 @@ pub enum Transport {
 
 impl Quote {
     /// `None` if it is not IP or shorter than the header's fixed part.
+    #[inline(always)]
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let ip = Ip::decode(bytes)?;
-        let (src, dst) = ip.addresses();
-        let (protocol, ttl, fragment_offset, data) = match &ip {
+        let (protocol, fragment_offset, data) = match ip {
             Ip::V4(header) => (
-                header.protocol,
-                header.ttl,
-                Some(header.fragment_offset),
-                Some(header.header_len),
+                header.protocol(),
+                Some(header.fragment_offset()),
+                Some(header.header_len()),
             ),
             Ip::V6(header) => {
                 let chain = header.extensions(bytes);
                 (
                     chain.next_header,
-                    header.hop_limit,
                     chain.fragment_offset(),
                     chain.is_whole.then_some(chain.end),
                 )
@@ -86,11 +84,11 @@ impl Quote {
             .and_then(|at| bytes.get(at..))
             .and_then(|data| Transport::decode(IpNumber(protocol), data));
         Some(Self {
-            src,
-            dst,
+            src: ip.src(),
+            dst: ip.dst(),
             protocol,
             len: ip.total_len(),
-            ttl,
+            ttl: ip.ttl(),
             fragment_offset,
             transport: transport.unwrap_or(Transport::None),
         })
@@ -99,6 +97,7 @@ impl Quote {
 
 impl Transport {
     /// `None` for another protocol, and where too little is left.
+    #[inline]
     fn decode(protocol: IpNumber, data: &[u8]) -> Option<Self> {
         match protocol {
             IpNumber::TCP | IpNumber::UDP | DCCP | SCTP | IpNumber::UDP_LITE => Some(Self::Ports {

@@ -145,6 +145,7 @@ impl Type {
 pub const FRAGMENTATION_NEEDED: u8 = 4;
 
 /// `None` if what the type says was cut off.
+#[inline(always)]
 pub(super) fn body<'a>(icmp_type: Type, code: u8, message: Message<'a>) -> Option<Body<'a>> {
     let bytes = message.bytes;
     Some(match icmp_type {
@@ -219,7 +220,7 @@ impl<'a> Routers<'a> {
             lifetime: be16(bytes, 6)?,
             count,
             entry_len: usize::from(words) * 4,
-            entries: &bytes[8..],
+            entries: bytes.get(8..)?,
         })
     }
 

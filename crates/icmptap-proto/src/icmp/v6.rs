@@ -167,6 +167,7 @@ impl Type {
 }
 
 /// `None` if what the type says was cut off.
+#[inline(always)]
 pub(super) fn body<'a>(icmp_type: Type, message: Message<'a>) -> Option<Body<'a>> {
     let bytes = message.bytes;
     Some(match icmp_type {

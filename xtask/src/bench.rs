@@ -1,0 +1,216 @@
+//! `bench`: what it costs to carry an ICMP packet from a hook to a program.
+//!
+//! A program of vm/bench measures in a guest that counts instructions, us and what
+//! else there is, and prints its figures, which are made a table of here.
+
+mod chart;
+mod figures;
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use icmptap_guest::{Report, Stream, Task};
+use serde::{Deserialize, Serialize};
+
+use crate::vm::artifacts::Wanted;
+use crate::vm::machine::{Errand, Guest, Options};
+use crate::vm::verdict::Verdict;
+use crate::{ui, vm_run};
+
+use figures::{Conditions, Record};
+
+/// What the chart shows, as vm/bench calls it.
+const EVENT: &str = "instructions per event";
+/// What is not a capture among that.
+const BASELINE: &str = "baseline";
+/// How our own names begin.
+const US: &str = "icmptap";
+
+/// Measure what an event costs, us and what else there is, in guest instructions
+///
+/// The guest is emulated, has one CPU and counts instructions: a figure is the same
+/// on any machine, and does not mind what else that does. Exits with 1 when --check
+/// finds a figure that is worse than the one recorded.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only what has one of these in its name
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+
+    /// The kernel to boot, one of vm/kernels.toml
+    #[arg(long, value_name = "NAME")]
+    kernel: Option<String>,
+
+    /// Fail if a figure is more than 3 % worse than the one in vm/bench/figures.json
+    #[arg(long)]
+    check: bool,
+
+    /// Write the figures to vm/bench/figures.json
+    #[arg(long, conflicts_with_all = ["check", "names"])]
+    record: bool,
+
+    /// Write the figures and what they hold for
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Draw a chart of what an event costs
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+
+    #[command(flatten)]
+    options: Options,
+}
+
+pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
+    let options = args.options.with_icount();
+    let kernel = args.kernel.as_deref();
+    let guest = Guest::prepare(&options, kernel, true, Wanted::Bench, locked)?;
+    let record = Record {
+        conditions: conditions(&guest)?,
+        figures: measure(&guest, &args.names)?,
+    };
+    print!("{}", table::text(&record.figures));
+    if let Some(path) = &args.json {
+        put(path, &(serde_json::to_string_pretty(&record)? + "\n"))?;
+    }
+    if let Some(path) = &args.svg {
+        put(path, &chart::svg(&record.figures, EVENT, US, BASELINE))?;
+    }
+    if args.check {
+        let wrong = figures::compare(&figures::read()?, &record, args.names.is_empty());
+        for line in &wrong {
+            ui::warn(line);
+        }
+        return Ok(ExitCode::from(u8::from(!wrong.is_empty())));
+    }
+    if args.record {
+        figures::write(record)?;
+        ui::say("record", figures::file().display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn put(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("write {}", path.display()))
+}
+
+fn conditions(guest: &Guest<'_>) -> Result<Conditions> {
+    let kernel = guest.kernel();
+    Ok(Conditions {
+        kernel: kernel.name.clone(),
+        release: kernel.release.clone(),
+        cc: version(Path::new("gcc"))?,
+        rustc: version(Path::new("rustc"))?,
+        qemu: version(guest.qemu())?,
+    })
+}
+
+/// The first line that a program says of its version.
+fn version(program: &Path) -> Result<String> {
+    let output = Command::new(program).arg("--version").output();
+    let output = output.with_context(|| format!("run {}", program.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().next().context("it says no version")?;
+    Ok(line.to_owned())
+}
+
+/// What was measured, as the guest's program prints it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Figure {
+    name: String,
+    settings: String,
+    /// Of what: figures of one unit can be compared.
+    unit: String,
+    value: f64,
+    /// Events that were lost meanwhile.
+    lost: u64,
+    more_is_better: bool,
+}
+
+impl Figure {
+    fn title(&self) -> String {
+        format!("{}, {} ({})", self.name, self.settings, self.unit)
+    }
+
+    /// Whether both measure the same.
+    fn is_of(&self, other: &Figure) -> bool {
+        (&self.name, &self.settings, &self.unit) == (&other.name, &other.settings, &other.unit)
+    }
+}
+
+fn measure(guest: &Guest<'_>, names: &[String]) -> Result<Vec<Figure>> {
+    let argv = [&["bench".to_owned()], names].concat();
+    let errand = Errand {
+        // A program of vm/bench.
+        task: Task::Run {
+            argv,
+            env: Vec::new(),
+        },
+        copies: &[],
+        total: None,
+        silence: Some(guest.scaled(Duration::from_secs(30))),
+    };
+    let mut lines = Lines::default();
+    let end = guest.run(errand, &mut |report| match report {
+        Report::Output {
+            stream: Stream::Stdout,
+            data,
+        } => {
+            let bytes: Vec<u8> = data.clone().try_into().context("read the figures")?;
+            lines.add(&bytes)
+        }
+        report => vm_run::print(report),
+    })?;
+    let code = end.tally.command.map(|ending| ending.code());
+    ensure!(
+        end.verdict == Verdict::Pass && code == Some(0),
+        "{}, the program in the guest exited with {code:?}",
+        end.verdict
+    );
+    Ok(lines.figures)
+}
+
+/// Makes figures of what comes in pieces.
+#[derive(Default)]
+struct Lines {
+    rest: Vec<u8>,
+    figures: Vec<Figure>,
+}
+
+impl Lines {
+    fn add(&mut self, bytes: &[u8]) -> Result<()> {
+        self.rest.extend(bytes);
+        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.rest.drain(..=end).collect();
+            let figure: Figure = serde_json::from_slice(&line)
+                .with_context(|| format!("no figure: {}", String::from_utf8_lossy(&line)))?;
+            ui::say(
+                "figure",
+                format!("{}, {}: {:.1}", figure.name, figure.settings, figure.value),
+            );
+            self.figures.push(figure);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_may_come_in_pieces_and_two_at_once() {
+        let line = br#"{"name":"a","settings":"b","unit":"c","value":1.5,"lost":0,"more_is_better":false}"#;
+        let text = [&line[..], b"\n", line, b"\n"].concat();
+        let mut lines = Lines::default();
+        lines.add(&text[..20]).unwrap();
+        assert_eq!(lines.figures.len(), 0);
+        lines.add(&text[20..]).unwrap();
+        assert_eq!(lines.figures.len(), 2);
+        assert!(lines.add(b"no figure\n").is_err());
+    }
+}
