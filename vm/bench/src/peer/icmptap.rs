@@ -3,27 +3,34 @@
 use std::net::IpAddr;
 
 use anyhow::{Result, bail, ensure};
-use icmptap::{BatchSize, Item, Snaplen, Subscription};
+use icmptap::{BatchSize, FlushInterval, Item, Snaplen, Subscription};
 
 use super::{Peer, Source};
 use crate::fold::{Event, Fold};
 use crate::traffic::SNAPLEN;
 
-/// The default batch, and larger ones.
-const BATCHES: [u32; 3] = [3776, 16_064, 65_216];
+/// The default batch, and larger ones with the time to fill: bytes, microseconds.
+const SETTINGS: [(u32, u32); 4] = [
+    (3776, 1000),
+    (16_064, 10_000),
+    (32_448, 10_000),
+    (65_216, 10_000),
+];
 
 pub(super) fn peers() -> Vec<Peer> {
-    let peer = |batch| {
-        Peer::new("icmptap", format!("batches of {batch} bytes"), move || {
+    let peer = |(batch, us)| {
+        let settings = format!("batches of {batch} bytes or {us} µs");
+        Peer::new("icmptap", settings, move || {
             let builder = Subscription::builder()
                 .snaplen(Snaplen(SNAPLEN))
+                .flush_interval(FlushInterval { us })
                 .batch(BatchSize(batch));
             let subscription = builder.subscribe()?;
             ensure!(subscription.parameters().batch.0 == batch);
             Ok(Box::new(Library(subscription)))
         })
     };
-    BATCHES.map(peer).into()
+    SETTINGS.map(peer).into()
 }
 
 struct Library(Subscription);
