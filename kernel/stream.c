@@ -59,7 +59,9 @@ static bool is_due(const struct icmptap_stream *stream, u64 now_ns)
 static struct sk_buff *alloc_pages_skb(struct icmptap_stream *stream,
 				       unsigned int order)
 {
-	const gfp_t gfp = GFP_ATOMIC | __GFP_NOWARN | __GFP_COMP;
+	/* Not of the reserve: netlink drops what is, and says it was delivered. */
+	const gfp_t gfp = GFP_ATOMIC | __GFP_NOWARN | __GFP_NOMEMALLOC |
+			  __GFP_COMP;
 	struct page **slot = &stream->pages[stream->next_page];
 	struct sk_buff *msg;
 
