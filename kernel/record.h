@@ -16,7 +16,7 @@ struct icmptap_packet {
 	const struct sk_buff *skb;
 	const struct nf_hook_state *state;
 	u64 time_ns;		/* CLOCK_REALTIME; 0: nobody has asked for it */
-	/* As in struct icmptap_record, and as they lie there. */
+	/* As in struct icmptap_record. */
 	u16 flags;		/* but F_TRUNCATED */
 	u16 icmp_offset;
 	u8 family;

@@ -282,7 +282,8 @@ static void take(struct icmptap_stream *stream, struct icmptap_packet *pkt)
 	/* Full is a batch that could not hold one more like this. */
 	if (at_once || stream->batch->len + len > stream->limit)
 		flush(stream, now_ns);
-	else
+	/* It frees what is kept, too, where each batch is full with one record. */
+	if (stream->batch || stream->busy)
 		arm_timer(stream, now_ns);
 }
 

@@ -1,13 +1,14 @@
 //! Batches and losses: when events leave, and that each is accounted for.
 
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use icmptap::{BatchSize, FlushInterval, Item, OwnedItem, Received, Snaplen, Subscription};
 use icmptap_vm_tests::listen::{Listener, subscribe};
-use icmptap_vm_tests::net::{Wire, settle};
+use icmptap_vm_tests::net::{Namespace, Wire, settle};
 use icmptap_vm_tests::packet::{Ipv4, Sender, echo, flood};
-use icmptap_vm_tests::process::{patience, stay_on_one_cpu};
+use icmptap_vm_tests::process::{patience, stay_on_one_cpu, wait_until};
 
 const COUNT: u32 = 5_000;
 
@@ -246,6 +247,51 @@ fn a_record_longer_than_its_batch_has_a_message_of_its_own() {
         .map(|event| event.as_ref().packet().len())
         .collect();
     assert_eq!(found, sizes.map(|size| size + 28));
+}
+
+/// Bytes of memory that nobody uses.
+fn free_memory() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").expect("meminfo");
+    let line = text.lines().find_map(|line| line.strip_prefix("MemFree:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    kib.and_then(|kib| kib.parse::<u64>().ok()).expect("a size") * 1024
+}
+
+#[test]
+fn the_memory_of_batches_goes_back() {
+    const COUNT: usize = 30;
+    const SLACK: u64 = 2 << 20;
+    stay_on_one_cpu();
+    let namespace = Namespace::new();
+    let info = icmptap::Client::open().and_then(|mut client| client.info());
+    // A batch is full with one of these, so that none waits for its time.
+    let builder = Subscription::builder()
+        .batch(BatchSize(info.expect("info").batch_max.0))
+        .snaplen(Snaplen(65_535))
+        .flush_interval(FlushInterval { us: 500_000 });
+    let ping = || namespace.run("ping -q -c 4 -i 0.002 -s 60000 127.0.0.1");
+    ping();
+    let subscribe = || -> Vec<_> {
+        let each = (0..COUNT).map(|_| namespace.enter(|| builder.subscribe()));
+        each.map(|it| it.expect("subscribe")).collect()
+    };
+    let mut subscriptions = subscribe();
+    let before = free_memory();
+    let fill = |subscriptions: &mut [Subscription]| {
+        ping();
+        for subscription in subscriptions {
+            while let Received::Item(_) = subscription.recv_before(Instant::now()).expect("receive")
+            {
+            }
+        }
+    };
+    let is_back = || free_memory() + SLACK > before;
+
+    fill(&mut subscriptions);
+    wait_until("a stream that is idle keeps nothing", is_back);
+    fill(&mut subscriptions);
+    drop(subscriptions);
+    wait_until("nor does one that has ended", is_back);
 }
 
 #[test]
