@@ -11,8 +11,6 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{io, slice};
 
-use socket2::{SockAddr, SockAddrStorage};
-
 /// The clock of the CPU time that all threads of a process took (`CPUCLOCK_SCHED`
 /// of `linux/posix-timers.h`; what `clock_getcpuclockid` gives).
 pub(crate) fn cpu_clock_of(process: u32) -> libc::clockid_t {
@@ -87,26 +85,6 @@ pub(crate) fn take_drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
         return Err(io::Error::last_os_error());
     }
     Ok(stats.tp_drops)
-}
-
-/// An address of `AF_PACKET`: an interface and an EtherType.
-pub(crate) fn link_address(interface: u32, ethertype: u16) -> SockAddr {
-    let mut storage = SockAddrStorage::zeroed();
-    let address = libc::sockaddr_ll {
-        sll_family: libc::AF_PACKET as u16,
-        sll_protocol: ethertype.to_be(),
-        sll_ifindex: interface.cast_signed(),
-        sll_hatype: 0,
-        sll_pkttype: 0,
-        sll_halen: 0,
-        sll_addr: [0; 8],
-    };
-    // SAFETY: the storage is large enough for any address, and this one is plain
-    // data, valid up to the length given.
-    unsafe {
-        *storage.view_as::<libc::sockaddr_ll>() = address;
-        SockAddr::new(storage, size_of::<libc::sockaddr_ll>() as u32)
-    }
 }
 
 /// The ring of a TPACKET_V3 socket, in our memory: blocks that are the kernel's until

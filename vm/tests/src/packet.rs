@@ -8,7 +8,7 @@ use etherparse::{IpFragOffset, IpNumber, Ipv4Header, Ipv4Options};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::net::{Namespace, Wire, settle};
-use crate::sys::link_address;
+pub use crate::sys::link_address;
 
 const ETH_P_IP: u16 = 0x0800;
 const ETH_P_IPV6: u16 = 0x86dd;

@@ -31,7 +31,7 @@ pub(crate) fn enable_netlink(socket: BorrowedFd<'_>, option: c_int) {
 }
 
 /// `struct sockaddr_ll`: an interface, and the EtherType to send and receive.
-pub(crate) fn link_address(index: u32, ethertype: u16) -> SockAddr {
+pub fn link_address(index: u32, ethertype: u16) -> SockAddr {
     let mut storage = SockAddrStorage::zeroed();
     let address = libc::sockaddr_ll {
         sll_family: libc::AF_PACKET as u16,

@@ -8,6 +8,7 @@ use std::mem::offset_of;
 use std::os::fd::AsFd;
 
 use anyhow::{Context, Result};
+use icmptap_vm_tests::packet::link_address;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, SockFilter, Socket, Type};
 
@@ -78,7 +79,7 @@ impl Sniffer {
         )
         .context("PACKET_RX_RING")?;
         socket.attach_filter(&icmp())?;
-        socket.bind(&sys::link_address(INTERFACE, libc::ETH_P_IP as u16))?;
+        socket.bind(&link_address(INTERFACE, libc::ETH_P_IP as u16))?;
         let blocks = blocks as usize;
         Ok(Sniffer {
             ring: Ring::map(socket.as_fd(), block as usize, blocks)?,
