@@ -2,13 +2,20 @@
 
 use std::fs;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use icmptap::{BatchSize, FlushInterval, Item, OwnedItem, Received, Snaplen, Subscription};
+use icmptap_proto::{
+    FamilyId,
+    request::{self, Wishes},
+};
+use icmptap_sys as sys;
+use icmptap_vm_tests::fire::asker;
 use icmptap_vm_tests::listen::{Listener, subscribe};
 use icmptap_vm_tests::net::{Namespace, Wire, settle};
+use icmptap_vm_tests::netlink;
 use icmptap_vm_tests::packet::{Ipv4, Sender, echo, flood};
-use icmptap_vm_tests::process::{patience, stay_on_one_cpu, wait_until};
+use icmptap_vm_tests::process::{patience, run, stay_on_one_cpu, wait_until};
 
 const COUNT: u32 = 5_000;
 
@@ -247,6 +254,71 @@ fn a_record_longer_than_its_batch_has_a_message_of_its_own() {
         .map(|event| event.as_ref().packet().len())
         .collect();
     assert_eq!(found, sizes.map(|size| size + 28));
+}
+
+#[test]
+fn memory_that_is_used_again_tells_nothing() {
+    stay_on_one_cpu();
+    let wire = Wire::new();
+    let sender = Sender::new(&wire);
+    // As it is on the wire: the library does not show padding.
+    let reader = wire
+        .right
+        .enter(|| netlink::Socket::open(sys::NETLINK_GENERIC));
+    let family = FamilyId(asker::family());
+    let mut wishes = Wishes::default();
+    wishes.flush_interval = Some(NEVER);
+    reader
+        .send(&request::subscribe(family, 1, &wishes))
+        .expect("send");
+    reader.receive().expect("an answer");
+    let fill = |data: &[u8]| {
+        for seq in 0..300 {
+            sender.send(&Ipv4::icmp(echo(1, seq, data)).bytes());
+        }
+        let mut batches = Vec::new();
+        let mut buffer = vec![0; 1 << 16];
+        while let Some(batch) = reader.receive_now(&mut buffer).expect("receive") {
+            batches.push(batch.to_vec());
+        }
+        batches
+    };
+    // Records of one length, the first without padding.
+    fill(&[0xff; 60]);
+    let mut padded = 0;
+    for batch in fill(&[0xff; 57]) {
+        let mut rest = &batch[48..];
+        while let [a, b, c, d, ..] = rest {
+            let length = u32::from_ne_bytes([*a, *b, *c, *d]) as usize;
+            let captured = u32::from_ne_bytes(rest[16..20].try_into().expect("four")) as usize;
+            let padding = &rest[48 + captured..length];
+            assert!(padding.iter().all(|byte| *byte == 0), "{padding:x?}");
+            padded += usize::from(padding.len() == 3);
+            rest = &rest[length..];
+        }
+    }
+    assert!(padded > 100, "{padded}");
+}
+
+#[test]
+fn a_batch_leaves_although_the_clock_is_set() {
+    let set = |forward: i64| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("now");
+        run(&format!("date -s @{}", now.as_secs() as i64 + forward));
+    };
+    stay_on_one_cpu();
+    let wire = Wire::new();
+    let sender = Sender::new(&wire);
+    let interval = FlushInterval { us: 200_000 };
+    let builder = Subscription::builder().flush_interval(interval);
+    let mut subscription = subscribe(&wire.right, &builder);
+    for (seq, step) in [(1, -36_000), (3, 36_000)] {
+        ping(&sender, seq);
+        assert_eq!(next(&mut subscription, patience()), Some(seq));
+        set(step);
+        ping(&sender, seq + 1);
+        assert_eq!(next(&mut subscription, patience()), Some(seq + 1));
+    }
 }
 
 /// Bytes of memory that nobody uses.
