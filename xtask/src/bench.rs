@@ -12,13 +12,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use icmptap_guest::{Report, Stream, Task};
+use anyhow::{Context, Result};
+use icmptap_guest::Task;
 use serde::{Deserialize, Serialize};
 
 use crate::vm::artifacts::Wanted;
 use crate::vm::machine::{Errand, Guest, Options};
-use crate::vm::verdict::Verdict;
 use crate::{ui, vm_run};
 
 use figures::{Conditions, Record};
@@ -155,22 +154,7 @@ fn measure(guest: &Guest<'_>, names: &[String]) -> Result<Vec<Figure>> {
         silence: Some(guest.scaled(Duration::from_secs(30))),
     };
     let mut lines = Lines::default();
-    let end = guest.run(errand, &mut |report| match report {
-        Report::Output {
-            stream: Stream::Stdout,
-            data,
-        } => {
-            let bytes: Vec<u8> = data.clone().try_into().context("read the figures")?;
-            lines.add(&bytes)
-        }
-        report => vm_run::print(report),
-    })?;
-    let code = end.tally.command.map(|ending| ending.code());
-    ensure!(
-        end.verdict == Verdict::Pass && code == Some(0),
-        "{}, the program in the guest exited with {code:?}",
-        end.verdict
-    );
+    vm_run::program(guest, errand, &mut |bytes| lines.add(bytes))?;
     Ok(lines.figures)
 }
 

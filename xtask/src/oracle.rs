@@ -20,14 +20,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use icmptap_guest::{Report, Stream, Task};
+use icmptap_guest::Task;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::setup::{self, Tool};
 use crate::vm::artifacts::Wanted;
 use crate::vm::machine::{Errand, Guest, Options};
-use crate::vm::verdict::Verdict;
 use crate::{ui, vm_run, workspace};
 
 use compare::Findings;
@@ -152,23 +151,11 @@ fn capture(kernel: Option<&str>, options: &Options, locked: bool, file: &Path) -
         silence: None,
     };
     let mut printed = Vec::new();
-    let end = guest.run(errand, &mut |report| match report {
-        Report::Output {
-            stream: Stream::Stdout,
-            data,
-        } => {
-            let bytes: Vec<u8> = data.clone().try_into().context("read the captures")?;
-            printed.extend(bytes);
-            Ok(())
-        }
-        report => vm_run::print(report),
-    })?;
-    let code = end.tally.command.map(|ending| ending.code());
-    ensure!(
-        end.verdict == Verdict::Pass && code == Some(0),
-        "no captures: {}, the program in the guest exited with {code:?}",
-        end.verdict
-    );
+    vm_run::program(&guest, errand, &mut |bytes| {
+        printed.extend(bytes);
+        Ok(())
+    })
+    .context("no captures")?;
     fs::write(file, &printed).with_context(|| format!("write {}", file.display()))?;
     let captures: Captures = serde_json::from_slice(&printed)
         .with_context(|| format!("{} is not what was expected", file.display()))?;

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use icmptap_guest::{Report, Stream, Task};
+use anyhow::{Context, Result, bail, ensure};
+use icmptap_guest::{Bytes, Report, Stream, Task};
 
 use crate::guest_packages::ImageFile;
 use crate::terminal::Terminal;
@@ -92,13 +92,33 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
     Ok(code.into())
 }
 
+/// Runs one of our own programs, and gives what it writes to its standard output to
+/// `take`, in pieces. Fails unless the guest passes, and the program ends with 0.
+pub(crate) fn program(
+    guest: &Guest<'_>,
+    errand: Errand<'_>,
+    take: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let end = guest.run(errand, &mut |report| match report {
+        Report::Output {
+            stream: Stream::Stdout,
+            data,
+        } => take(&bytes(data)?),
+        report => print(report),
+    })?;
+    let code = end.tally.command.map(|ending| ending.code());
+    ensure!(
+        end.verdict == Verdict::Pass && code == Some(0),
+        "{}, the program in the guest exited with {code:?}",
+        end.verdict
+    );
+    Ok(())
+}
+
 /// What the command wrote, where it wrote it.
 pub(crate) fn print(report: &Report) -> Result<()> {
     if let Report::Output { stream, data } = report {
-        let bytes: Vec<u8> = data
-            .clone()
-            .try_into()
-            .context("read the command's output")?;
+        let bytes = bytes(data)?;
         match stream {
             Stream::Stdout => write(&mut std::io::stdout(), &bytes),
             Stream::Stderr => write(&mut std::io::stderr(), &bytes),
@@ -106,6 +126,10 @@ pub(crate) fn print(report: &Report) -> Result<()> {
         .context("write the command's output")?;
     }
     Ok(())
+}
+
+fn bytes(data: &Bytes) -> Result<Vec<u8>> {
+    data.clone().try_into().context("read the command's output")
 }
 
 fn write(out: &mut impl Write, bytes: &[u8]) -> std::io::Result<()> {
