@@ -17,6 +17,7 @@ mod ip;
 #[cfg(feature = "serde")]
 pub mod json;
 pub mod nlmsg;
+mod record;
 pub mod reply;
 pub mod request;
 pub mod sequence;

@@ -354,16 +354,26 @@ pub(crate) fn need(
 // The caller has made sure that the bytes are there.
 
 #[inline]
+fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    *bytes[at..].first_chunk().expect("the length was checked")
+}
+
+#[inline]
+pub(crate) fn u8_at(bytes: &[u8], at: usize) -> u8 {
+    bytes[at]
+}
+
+#[inline]
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_ne_bytes(std::array::from_fn(|i| bytes[at + i]))
+    u16::from_ne_bytes(array_at(bytes, at))
 }
 
 #[inline]
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_ne_bytes(std::array::from_fn(|i| bytes[at + i]))
+    u32::from_ne_bytes(array_at(bytes, at))
 }
 
 #[inline]
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_ne_bytes(std::array::from_fn(|i| bytes[at + i]))
+    u64::from_ne_bytes(array_at(bytes, at))
 }

@@ -436,8 +436,7 @@ proptest! {
         let mut cursor = batch.cursor();
         let mut found = 0;
         while let Some(step) = cursor.next_in(&bytes) {
-            let (_, packet) = step.unwrap();
-            prop_assert_eq!(&bytes[packet], &records[found].packet[..]);
+            prop_assert_eq!(step.unwrap().event(&bytes), events[found]);
             found += 1;
         }
         prop_assert_eq!(found, records.len());

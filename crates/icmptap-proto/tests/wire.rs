@@ -240,11 +240,15 @@ fn a_damaged_batch_says_what_is_wrong_and_where() {
         datagram[at..at + bytes.len()].copy_from_slice(bytes);
         match Batch::decode(&generic(&datagram)) {
             Err(error) => error.to_string(),
-            Ok(batch) => batch
-                .events()
-                .find_map(Result::err)
-                .expect("an error")
-                .to_string(),
+            Ok(batch) => {
+                let error = batch.events().find_map(Result::err).expect("an error");
+                // The cursor stops at the same place, and says the same when asked.
+                let mut cursor = batch.cursor();
+                while cursor.next_whole_in(&datagram).is_some() {}
+                assert_eq!(cursor.next_in(&datagram).unwrap().unwrap_err(), error);
+                assert!(cursor.next_in(&datagram).is_none(), "and it ends");
+                error.to_string()
+            }
         }
     };
     let short = "less than this version of the format needs";

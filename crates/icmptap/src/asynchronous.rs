@@ -122,7 +122,7 @@ impl AsyncSubscription {
 
     fn item(&self, step: Step) -> Option<Item<'_>> {
         match step {
-            Step::Event(header, packet) => Some(self.session.event(header, packet)),
+            Step::Event(place) => Some(Item::Event(self.session.event(place))),
             Step::Lost(lost) => Some(Item::Lost(lost)),
             Step::Ended | Step::Hungry => None,
         }

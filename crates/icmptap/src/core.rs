@@ -1,11 +1,11 @@
 //! A subscription without its socket: which message is what, and what that
 //! means. Bytes in, steps out; tested with bytes.
 
-use std::{collections::VecDeque, ops::Range};
+use std::collections::VecDeque;
 
 use icmptap_proto::{
     DecodeError, FamilyId,
-    event::{Batch, Cursor, Header, is_batch},
+    event::{Batch, Cursor, EventRef, Place, is_batch},
     nlmsg::{self, Generic, Message},
     reply::{Counters, Done, Refusal, Status},
     request,
@@ -55,8 +55,8 @@ impl<T> Dump<T> {
 /// What comes next.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// An event, whose packet lies there in [`Core::lend`].
-    Event(Header, Range<usize>),
+    /// An event, which [`Core::event`] lends.
+    Event(Place),
     Lost(Lost),
     /// Everything that was received has been handed out.
     Hungry,
@@ -87,7 +87,7 @@ pub(crate) struct Core {
     /// What is being handed out, and how far that has come.
     current: Datagram,
     next_message: usize,
-    cursor: Option<Cursor>,
+    cursor: Cursor,
     /// Batches that came while an answer was waited for.
     stash: VecDeque<Vec<u8>>,
     tracker: Tracker,
@@ -110,7 +110,7 @@ impl Core {
             phase: Phase::Running,
             current: Datagram::with_room(room),
             next_message: 0,
-            cursor: None,
+            cursor: Cursor::default(),
             stash: VecDeque::new(),
             tracker: Tracker::default(),
             tally: Tally::default(),
@@ -243,20 +243,18 @@ impl Core {
     /// Where to receive the next datagram, after [`Step::Hungry`].
     pub(crate) fn buffer(&mut self) -> &mut Datagram {
         self.next_message = 0;
-        self.cursor = None;
+        self.cursor = Cursor::default();
         &mut self.current
     }
 
     /// What comes next. After an error it goes on behind what was damaged.
     pub(crate) fn advance(&mut self) -> Result<Step, Error> {
         loop {
-            if let Some(cursor) = &mut self.cursor {
-                if let Some(step) = cursor.next_in(self.current.bytes()) {
-                    let (header, packet) = step?;
-                    self.tally.received += 1;
-                    return Ok(Step::Event(header, packet));
-                }
-                self.cursor = None;
+            if let Some(place) = self.next_event() {
+                return Ok(Step::Event(place));
+            }
+            if let Some(Err(error)) = self.cursor.next_in(self.current.bytes()) {
+                return Err(error.into());
             }
             let mut messages = nlmsg::messages_from(self.current.bytes(), self.next_message);
             let message = messages.next();
@@ -283,9 +281,19 @@ impl Core {
         }
     }
 
-    /// The packet of [`Step::Event`].
-    pub(crate) fn lend(&self, packet: Range<usize>) -> &[u8] {
-        &self.current.bytes()[packet]
+    /// The next event of the batch that is being handed out. `None`:
+    /// [`advance`](Self::advance) knows what comes instead.
+    #[inline]
+    pub(crate) fn next_event(&mut self) -> Option<Place> {
+        let place = self.cursor.next_whole_in(self.current.bytes())?;
+        self.tally.received += 1;
+        Some(place)
+    }
+
+    /// The event of [`Step::Event`].
+    #[inline]
+    pub(crate) fn event(&self, place: Place) -> EventRef<'_> {
+        place.event(self.current.bytes())
     }
 
     /// The final counters, once the subscription has ended.
@@ -307,7 +315,7 @@ fn take(
     message: Message<'_>,
     family: FamilyId,
     phase: &mut Phase,
-    cursor: &mut Option<Cursor>,
+    cursor: &mut Cursor,
     tracker: &mut Tracker,
     tally: &mut Tally,
 ) -> Result<Option<Lost>, Error> {
@@ -315,7 +323,7 @@ fn take(
         let generic = message.generic()?;
         if is_batch(&generic) {
             let batch = Batch::decode(&generic)?;
-            *cursor = Some(batch.cursor());
+            *cursor = batch.cursor();
             let lost = match tracker.observe(&batch) {
                 Ok(lost) => lost,
                 Err(error) => {
@@ -374,9 +382,8 @@ mod tests {
         let mut steps = String::new();
         loop {
             match core.advance().expect("no error") {
-                Step::Event(header, packet) => {
-                    assert!(!core.lend(packet).is_empty());
-                    let _ = header;
+                Step::Event(place) => {
+                    assert!(!core.event(place).packet().is_empty());
                     steps.push('e');
                 }
                 Step::Lost(lost) => steps.push_str(&lost.count.to_string()),

@@ -1,16 +1,14 @@
 //! A subscription without the wait: what blocking and async ones share.
 
-use std::ops::Range;
-
 use icmptap_proto::{
     BatchSize, Snaplen,
-    event::{EventRef, Header},
+    event::{EventRef, Place},
     reply::{Info, Parameters},
     request::{self, Wishes},
 };
 
 use crate::{
-    Client, Error, Item, Operation, Stopper, Summary,
+    Client, Error, Operation, Stopper, Summary,
     core::{Empty, Step},
     socket::Socket,
 };
@@ -94,9 +92,17 @@ impl Session {
         }
     }
 
+    /// The next event of the batch that is being handed out. `None`:
+    /// [`next`](Self::next) knows what comes instead.
+    #[inline]
+    pub(crate) fn next_event(&mut self) -> Option<Place> {
+        self.client.core.next_event()
+    }
+
     /// The event of [`Step::Event`].
-    pub(crate) fn event(&self, header: Header, packet: Range<usize>) -> Item<'_> {
-        Item::Event(EventRef::new(header, self.client.core.lend(packet)))
+    #[inline]
+    pub(crate) fn event(&self, place: Place) -> EventRef<'_> {
+        self.client.core.event(place)
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), Error> {

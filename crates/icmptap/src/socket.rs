@@ -43,6 +43,7 @@ impl Datagram {
         }
     }
 
+    #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.buffer[..self.len]
     }

@@ -96,7 +96,18 @@ impl Subscription {
     /// # Errors
     /// What was received is damaged or cut, or the end was refused. After
     /// [`Error::Decode`] and [`Error::Truncated`] the next call goes on.
+    #[inline(always)]
     pub fn recv(&mut self) -> Result<Option<Item<'_>>, Error> {
+        // For all events of a batch but the first: so that it becomes a part of the
+        // caller's loop.
+        match self.session.next_event() {
+            Some(place) => Ok(Some(Item::Event(self.session.event(place)))),
+            None => self.recv_next_batch(),
+        }
+    }
+
+    #[inline(never)]
+    fn recv_next_batch(&mut self) -> Result<Option<Item<'_>>, Error> {
         match self.receive(None)? {
             Received::Item(item) => Ok(Some(item)),
             Received::Nothing | Received::Ended => Ok(None),
@@ -115,8 +126,8 @@ impl Subscription {
     fn receive(&mut self, deadline: Option<Instant>) -> Result<Received<'_>, Error> {
         loop {
             match self.session.next()? {
-                Step::Event(header, packet) => {
-                    return Ok(Received::Item(self.session.event(header, packet)));
+                Step::Event(place) => {
+                    return Ok(Received::Item(Item::Event(self.session.event(place))));
                 }
                 Step::Lost(lost) => return Ok(Received::Item(Item::Lost(lost))),
                 Step::Ended => return Ok(Received::Ended),

@@ -40,8 +40,7 @@ impl Source for Library {
         while !fold.is_complete(count) {
             match self.0.recv()? {
                 Some(Item::Event(event)) => {
-                    let (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) = (event.src(), event.dst())
-                    else {
+                    let Some((IpAddr::V4(src), IpAddr::V4(dst))) = event.addresses() else {
                         bail!("an event without addresses");
                     };
                     fold.add(&Event {
