@@ -20,7 +20,8 @@ pub(crate) const SNAPLEN: u32 = 128;
 const HEADERS: u32 = 28;
 
 const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
-const ECHO_REQUEST: u8 = 8;
+/// Of all that is captured.
+pub(crate) const ECHO_REQUEST: u8 = 8;
 /// Of `lo`, which is the first interface of its namespace.
 pub(crate) const INTERFACE: u32 = 1;
 const MARKS: [u32; 2] = [3, 5];

@@ -3,34 +3,50 @@
 use std::net::IpAddr;
 
 use anyhow::{Result, bail, ensure};
-use icmptap::{BatchSize, FlushInterval, Item, Snaplen, Subscription};
+use icmptap::{BatchSize, Builder, FlushInterval, Item, Snaplen, Subscription, TypeSet};
 
 use super::{Peer, Source};
 use crate::fold::{Event, Fold};
-use crate::traffic::SNAPLEN;
+use crate::traffic::{ECHO_REQUEST, SNAPLEN};
 
 /// The default batch, and larger ones with the time to fill: bytes, microseconds.
-const SETTINGS: [(u32, u32); 4] = [
-    (3776, 1000),
-    (16_064, 10_000),
-    (32_448, 10_000),
-    (65_216, 10_000),
-];
+const BATCHES: [(u32, u32); 4] = [(3776, 1000), FILTERED, (32_448, 10_000), (65_216, 10_000)];
+/// The one that is measured with a filter as well.
+const FILTERED: (u32, u32) = (16_064, 10_000);
 
 pub(super) fn peers() -> Vec<Peer> {
-    let peer = |(batch, us)| {
-        let settings = format!("batches of {batch} bytes or {us} µs");
-        Peer::new("icmptap", settings, move || {
-            let builder = Subscription::builder()
-                .snaplen(Snaplen(SNAPLEN))
-                .flush_interval(FlushInterval { us })
-                .batch(BatchSize(batch));
-            let subscription = builder.subscribe()?;
-            ensure!(subscription.parameters().batch.0 == batch);
-            Ok(Box::new(Library(subscription)))
-        })
-    };
-    SETTINGS.map(peer).into()
+    let mut peers: Vec<_> = BATCHES.map(|batch| peer(batch, false)).into();
+    peers.push(peer(FILTERED, true));
+    peers
+}
+
+fn peer((batch, us): (u32, u32), filters: bool) -> Peer {
+    let mut settings = format!("batches of {batch} bytes or {us} µs");
+    if filters {
+        settings += &format!(", types, BPF: {EXPRESSION}");
+    }
+    Peer::new("icmptap", settings, move || {
+        let mut builder = Subscription::builder()
+            .snaplen(Snaplen(SNAPLEN))
+            .flush_interval(FlushInterval { us })
+            .batch(BatchSize(batch));
+        if filters {
+            builder = filtered(builder)?;
+        }
+        let subscription = builder.subscribe()?;
+        ensure!(subscription.parameters().batch.0 == batch);
+        Ok(Box::new(Library(subscription)))
+    })
+}
+
+/// What all that is sent passes.
+const EXPRESSION: &str = "icmp[icmptype] == 8";
+
+/// With all that a filter has: a packet's type is looked up, and then a program sees
+/// the packet.
+fn filtered(builder: Builder) -> Result<Builder> {
+    let types = TypeSet::from_iter([ECHO_REQUEST]);
+    Ok(builder.icmp_types(types).filter(EXPRESSION)?)
 }
 
 struct Library(Subscription);
