@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use icmptap_guest::Task;
 use serde::{Deserialize, Serialize};
 
@@ -26,13 +26,18 @@ use figures::{Conditions, Record};
 const EVENT: &str = "instructions per event";
 /// What is not a capture among that.
 const BASELINE: &str = "baseline";
+/// What is measured in guests with several CPUs as well, as vm/bench calls it.
+const CPUS: &str = "cpus";
+/// How many they have. A guest that has but one measures everything.
+const SEVERAL: [u32; 2] = [2, 4];
 /// How our own names begin.
 const US: &str = "icmptap";
 
 /// Measure what an event costs, us and what else there is, in guest instructions
 ///
-/// The guest is emulated, has one CPU and counts instructions: a figure is the same
-/// on any machine, and does not mind what else that does. Exits with 1 when --check
+/// The guest is emulated, has one CPU (but 2 and 4 where that is what is measured) and
+/// counts instructions: a figure is the same on any machine, and does not mind what
+/// else that does. Exits with 1 when --check
 /// finds a figure that is worse than the one recorded.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -65,13 +70,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
-    let options = args.options.with_icount();
-    let kernel = args.kernel.as_deref();
-    let guest = Guest::prepare(&options, kernel, true, Wanted::Bench, locked)?;
-    let record = Record {
-        conditions: conditions(&guest)?,
-        figures: measure(&guest, &args.names)?,
-    };
+    let record = count_instructions(args, locked)?;
     print!("{}", table::text(&record.figures));
     if let Some(path) = &args.json {
         put(path, &(serde_json::to_string_pretty(&record)? + "\n"))?;
@@ -91,6 +90,38 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         ui::say("record", figures::file().display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// In a guest with one CPU, and in those with several if they have something to measure.
+fn count_instructions(args: &Args, locked: bool) -> Result<Record> {
+    if args.options.says_cpus() {
+        bail!("the figures are those of guests with 1, 2 and 4 CPUs: --smp is for --wall");
+    }
+    let several = SEVERAL.iter().filter(|_| wants_cpus(&args.names));
+    let several: Vec<_> = several
+        .map(|cpus| args.options.with_icount(*cpus))
+        .collect();
+    let one = args.options.with_icount(1);
+    let mut guest = prepare(args, &one, locked)?;
+    let mut record = Record {
+        conditions: conditions(&guest)?,
+        figures: measure(&guest, &args.names)?,
+    };
+    for options in &several {
+        guest = guest.with_machine(options);
+        record.figures.extend(measure(&guest, &[CPUS.to_owned()])?);
+    }
+    Ok(record)
+}
+
+fn prepare<'a>(args: &Args, options: &'a Options, locked: bool) -> Result<Guest<'a>> {
+    let kernel = args.kernel.as_deref();
+    Guest::prepare(options, kernel, true, Wanted::Bench, locked)
+}
+
+/// As vm/bench understands names.
+fn wants_cpus(names: &[String]) -> bool {
+    names.is_empty() || names.iter().any(|part| CPUS.contains(part.as_str()))
 }
 
 fn put(path: &Path, text: &str) -> Result<()> {
@@ -185,6 +216,17 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_cpus_are_booted_for_their_figure_only() {
+        let wants = |names: &[&str]| {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            wants_cpus(&names)
+        };
+        assert!(wants(&[]));
+        assert!(wants(&["NFLOG", "cpu"]));
+        assert!(!wants(&["NFLOG", "cpus of it"]));
+    }
 
     #[test]
     fn a_line_may_come_in_pieces_and_two_at_once() {

@@ -2,11 +2,13 @@
 //! hook until a program has looked at it, for us and for what else there is. Each
 //! figure is printed as a line of JSON. `cargo xtask bench` starts it.
 //!
-//! `bench [NAME]…` measures those whose name contains one of these. The same program
-//! is also each reader that is measured, and the process that takes idle time.
+//! `bench [NAME]…` measures those whose name contains one of these; in a guest with
+//! several CPUs, what there is to measure on them. The same program is also each reader
+//! that is measured, and the process that takes idle time.
 
 mod clock;
 mod costs;
+mod cpus;
 mod fold;
 mod measure;
 mod peer;
@@ -15,7 +17,7 @@ mod traffic;
 
 use std::env;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use clock::{Clock, Spinner};
 use measure::{Bench, EVENT, Figure};
@@ -44,8 +46,14 @@ fn bench(names: &[&str]) -> Result<()> {
     let costs = costs::ALL.iter().filter(|(name, _)| is_wanted(name));
     let wanted = peers.iter().enumerate();
     let wanted: Vec<_> = wanted.filter(|(_, peer)| is_wanted(peer.name)).collect();
-    if wanted.is_empty() && costs.clone().next().is_none() {
+    let wants_cpus = is_wanted(cpus::NAME);
+    if wanted.is_empty() && costs.clone().next().is_none() && !wants_cpus {
         bail!("nothing is called {}", names.join(" or "));
+    }
+    if cpus::count()? > 1 {
+        // All else has one CPU for itself.
+        ensure!(wants_cpus, "on several CPUs there is only {}", cpus::NAME);
+        return print(&cpus::figure()?);
     }
     for name in peer::missing() {
         if is_wanted(name) {
@@ -74,6 +82,10 @@ fn bench(names: &[&str]) -> Result<()> {
         for figure in measure(&bench).context(*name)? {
             print(&figure)?;
         }
+    }
+    drop(spinner);
+    if wants_cpus {
+        print(&cpus::figure()?)?;
     }
     Ok(())
 }

@@ -50,10 +50,18 @@ pub(crate) struct Bench {
 }
 
 /// What a run took, and what was lost in it.
-#[derive(Clone, Copy)]
-struct Run {
+pub(crate) struct Run {
     instructions: u64,
     lost: u64,
+}
+
+impl Run {
+    pub(crate) fn without_loss(instructions: u64) -> Run {
+        Run {
+            instructions,
+            lost: 0,
+        }
+    }
 }
 
 impl Bench {
@@ -69,13 +77,9 @@ impl Bench {
         namespace: &Namespace,
         sender: impl Fn() -> Result<Sender> + Sync,
     ) -> Result<f64> {
-        let (value, _) = self.slope(|count| {
+        let (value, _) = slope(self.packets, |count| {
             let (start, end) = self.send(namespace, &sender, count)?;
-            let instructions = end - start;
-            Ok(Run {
-                instructions,
-                lost: 0,
-            })
+            Ok(Run::without_loss(end - start))
         })?;
         Ok(value)
     }
@@ -88,18 +92,21 @@ impl Bench {
             Reader::Own(_) => {
                 let program = env::current_exe()?;
                 let program = format!("{} {READ} {index}", program.display());
-                self.slope(|count| self.run(&namespace, &program, peer, count))?
+                slope(self.packets, |count| {
+                    self.run(&namespace, &program, peer, count)
+                })?
             }
-            Reader::Program(program) => {
-                self.slope(|count| self.run(&namespace, program, peer, count))?
-            }
+            Reader::Program(program) => slope(self.packets, |count| {
+                self.run(&namespace, program, peer, count)
+            })?,
             Reader::Foreign(foreign) => {
                 let packets = match foreign.prints {
                     true => self.packets / PRINTS,
                     false => self.packets,
                 };
-                let bench = Bench { packets, ..*self };
-                bench.slope(|count| self.run_foreign(&namespace, foreign, count))?
+                slope(packets, |count| {
+                    self.run_foreign(&namespace, foreign, count)
+                })?
             }
         };
         Ok(Figure {
@@ -110,13 +117,6 @@ impl Bench {
             lost,
             more_is_better: false,
         })
-    }
-
-    fn slope(&self, run: impl Fn(u64) -> Result<Run>) -> Result<(f64, u64)> {
-        let once = run(self.packets)?;
-        let twice = run(2 * self.packets)?;
-        let more = twice.instructions as f64 - once.instructions as f64;
-        Ok((more / self.packets as f64, once.lost + twice.lost))
     }
 
     /// When the first packet was sent, and when the last one had been.
@@ -202,6 +202,15 @@ impl Bench {
         }
         self.clock.now()
     }
+}
+
+/// Instructions for each of so many packets: of the difference between a run with so
+/// many and one with twice as many. And what was lost in both.
+pub(crate) fn slope(packets: u64, run: impl Fn(u64) -> Result<Run>) -> Result<(f64, u64)> {
+    let once = run(packets)?;
+    let twice = run(2 * packets)?;
+    let more = twice.instructions as f64 - once.instructions as f64;
+    Ok((more / packets as f64, once.lost + twice.lost))
 }
 
 /// The unit of an event's cost.
