@@ -1,11 +1,13 @@
 //! `bench`: what it costs to carry an ICMP packet from a hook to a program.
 //!
 //! A program of vm/bench measures in a guest that counts instructions, us and what
-//! else there is, and prints its figures, which are made a table of here.
+//! else there is, and prints its figures, which are made a table of here. Or it measures
+//! in one that does not: see [`wall`].
 
 mod chart;
 mod figures;
 mod table;
+mod wall;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use icmptap_guest::Task;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::vm::artifacts::Wanted;
@@ -65,11 +68,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
+    /// Do not count instructions: how many packets are sent while somebody captures,
+    /// what all CPUs work, and what is lost, as ratios to no capture
+    #[arg(long, conflicts_with_all = ["check", "record", "svg", "icount"])]
+    wall: bool,
+
     #[command(flatten)]
     options: Options,
 }
 
 pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
+    if args.wall {
+        wall::run(args, locked)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let record = count_instructions(args, locked)?;
     print!("{}", table::text(&record.figures));
     if let Some(path) = &args.json {
@@ -173,7 +185,18 @@ impl Figure {
 }
 
 fn measure(guest: &Guest<'_>, names: &[String]) -> Result<Vec<Figure>> {
-    let argv = [&["bench".to_owned()], names].concat();
+    lines(guest, names.to_owned(), |figure: &Figure| {
+        format!("{}, {}: {:.1}", figure.name, figure.settings, figure.value)
+    })
+}
+
+/// What the guest's program prints with these arguments. Each line is shown when it comes.
+fn lines<T: DeserializeOwned>(
+    guest: &Guest<'_>,
+    arguments: Vec<String>,
+    show: impl Fn(&T) -> String,
+) -> Result<Vec<T>> {
+    let argv = [vec!["bench".to_owned()], arguments].concat();
     let errand = Errand {
         // A program of vm/bench.
         task: Task::Run {
@@ -185,28 +208,35 @@ fn measure(guest: &Guest<'_>, names: &[String]) -> Result<Vec<Figure>> {
         silence: Some(guest.scaled(Duration::from_secs(30))),
     };
     let mut lines = Lines::default();
-    vm_run::program(guest, errand, &mut |bytes| lines.add(bytes))?;
+    vm_run::program(guest, errand, &mut |bytes| {
+        lines.add(bytes, |figure| ui::say("figure", show(figure)))
+    })?;
     Ok(lines.figures)
 }
 
 /// Makes figures of what comes in pieces.
-#[derive(Default)]
-struct Lines {
+struct Lines<T> {
     rest: Vec<u8>,
-    figures: Vec<Figure>,
+    figures: Vec<T>,
 }
 
-impl Lines {
-    fn add(&mut self, bytes: &[u8]) -> Result<()> {
+impl<T> Default for Lines<T> {
+    fn default() -> Self {
+        Lines {
+            rest: Vec::new(),
+            figures: Vec::new(),
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Lines<T> {
+    fn add(&mut self, bytes: &[u8], each: impl Fn(&T)) -> Result<()> {
         self.rest.extend(bytes);
         while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.rest.drain(..=end).collect();
-            let figure: Figure = serde_json::from_slice(&line)
+            let figure = serde_json::from_slice(&line)
                 .with_context(|| format!("no figure: {}", String::from_utf8_lossy(&line)))?;
-            ui::say(
-                "figure",
-                format!("{}, {}: {:.1}", figure.name, figure.settings, figure.value),
-            );
+            each(&figure);
             self.figures.push(figure);
         }
         Ok(())
@@ -232,11 +262,11 @@ mod tests {
     fn a_line_may_come_in_pieces_and_two_at_once() {
         let line = br#"{"name":"a","settings":"b","unit":"c","value":1.5,"lost":0,"more_is_better":false}"#;
         let text = [&line[..], b"\n", line, b"\n"].concat();
-        let mut lines = Lines::default();
-        lines.add(&text[..20]).unwrap();
+        let mut lines = Lines::<Figure>::default();
+        lines.add(&text[..20], |_| ()).unwrap();
         assert_eq!(lines.figures.len(), 0);
-        lines.add(&text[20..]).unwrap();
+        lines.add(&text[20..], |_| ()).unwrap();
         assert_eq!(lines.figures.len(), 2);
-        assert!(lines.add(b"no figure\n").is_err());
+        assert!(lines.add(b"no figure\n", |_| ()).is_err());
     }
 }

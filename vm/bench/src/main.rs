@@ -4,7 +4,8 @@
 //!
 //! `bench [NAME]…` measures those whose name contains one of these; in a guest with
 //! several CPUs, what there is to measure on them. The same program is also each reader
-//! that is measured, and the process that takes idle time.
+//! that is measured, and the process that takes idle time. `bench wall [NAME]…`
+//! measures where no instructions are counted.
 
 mod clock;
 mod costs;
@@ -14,6 +15,7 @@ mod measure;
 mod peer;
 mod sys;
 mod traffic;
+mod wall;
 
 use std::env;
 
@@ -31,18 +33,18 @@ fn main() -> Result<()> {
     match words[..] {
         [clock::SPIN] => clock::spin(),
         [measure::READ, index, count, spinner] => {
-            let peers = peer::all();
-            let peer = peers.get(index.parse::<usize>()?).context("no such peer")?;
             let spinner = spinner.parse()?;
-            measure::read(peer, count.parse()?, Clock { spinner })
+            measure::read(&peer::nth(index)?, count.parse()?, Clock { spinner })
         }
+        [wall::READ, index, count] => wall::read(&peer::nth(index)?, count.parse()?),
+        [wall::WALL, ref names @ ..] => wall::measure(names),
         ref names => bench(names),
     }
 }
 
 fn bench(names: &[&str]) -> Result<()> {
     let peers = peer::all();
-    let is_wanted = |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part));
+    let is_wanted = |name: &str| is_wanted(names, name);
     let costs = costs::ALL.iter().filter(|(name, _)| is_wanted(name));
     let wanted = peers.iter().enumerate();
     let wanted: Vec<_> = wanted.filter(|(_, peer)| is_wanted(peer.name)).collect();
@@ -88,6 +90,11 @@ fn bench(names: &[&str]) -> Result<()> {
         print(&cpus::figure()?)?;
     }
     Ok(())
+}
+
+/// Those whose name contains one of these, or all.
+fn is_wanted(names: &[&str], name: &str) -> bool {
+    names.is_empty() || names.iter().any(|part| name.contains(part))
 }
 
 fn print(figure: &Figure) -> Result<()> {

@@ -30,7 +30,7 @@ pub(crate) const ECHO_REQUEST: u8 = 8;
 pub(crate) const INTERFACE: u32 = 1;
 const MARKS: [u32; 2] = [3, 5];
 /// The address of the nth packet is the nth of these, and so on again.
-const DESTINATIONS: usize = 64;
+pub(crate) const DESTINATIONS: usize = 64;
 
 /// A network namespace in which requests are not answered: the answers would be
 /// captured as well.
@@ -106,19 +106,26 @@ impl Sender {
     }
 }
 
+/// How many there are to send.
+pub(crate) fn cpus() -> Result<usize> {
+    Ok(thread::available_parallelism()?.get())
+}
+
 /// When all CPUs sent, in nanoseconds of the clock that does not jump.
 pub(crate) struct Flood {
     /// When the first began.
     pub(crate) start: u64,
     /// When the last was done.
     pub(crate) end: u64,
+    /// Of all together.
+    pub(crate) packets: u64,
 }
 
 /// Sends so many packets on each CPU of the guest, all at the same time, and does
 /// something after each.
 pub(crate) fn flood(namespace: &Namespace, count: u64, after_each: fn()) -> Result<Flood> {
-    let cpus = thread::available_parallelism()?;
-    let all_are_there = Barrier::new(cpus.get());
+    let cpus = cpus()?;
+    let all_are_there = Barrier::new(cpus);
     let send = || {
         // Whatever came of it, the others wait.
         let sender = Sender::new(LENGTH);
@@ -132,12 +139,13 @@ pub(crate) fn flood(namespace: &Namespace, count: u64, after_each: fn()) -> Resu
         on_each_cpu(|| done.send(send()).expect("somebody waits for it"));
     });
     let times: Vec<(u64, u64)> = times.iter().collect::<Result<_>>()?;
-    ensure!(times.len() == cpus.get(), "not every CPU sent");
+    ensure!(times.len() == cpus, "not every CPU sent");
     let starts = times.iter().map(|(start, _)| *start);
     let ends = times.iter().map(|(_, end)| *end);
     Ok(Flood {
         start: starts.min().context("no CPU")?,
         end: ends.max().context("no CPU")?,
+        packets: count * times.len() as u64,
     })
 }
 

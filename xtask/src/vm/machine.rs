@@ -259,6 +259,16 @@ impl<'a> Guest<'a> {
         }
     }
 
+    /// Whether no real CPU runs it.
+    pub(crate) fn is_emulated(&self) -> bool {
+        self.accel == Accel::Tcg
+    }
+
+    /// How many CPUs it has.
+    pub(crate) fn cpus(&self) -> u32 {
+        self.options.cpus()
+    }
+
     /// The kernel that will boot.
     pub(crate) fn kernel(&self) -> &Kernel {
         &self.kernel

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use anyhow::{Result, bail, ensure};
-use icmptap::{BatchSize, Builder, FlushInterval, Item, Snaplen, Subscription, TypeSet};
+use icmptap::event::EventRef;
+use icmptap::{BatchSize, Builder, FlushInterval, Item, Received, Snaplen, Subscription, TypeSet};
 
-use super::{Peer, Source};
+use super::{Patience, Peer, Source};
 use crate::fold::{Event, Fold};
 use crate::traffic::{ECHO_REQUEST, SNAPLEN};
 
@@ -52,29 +53,45 @@ fn filtered(builder: Builder) -> Result<Builder> {
 struct Library(Subscription);
 
 impl Source for Library {
-    fn read(&mut self, fold: &mut Fold, count: u64) -> Result<()> {
-        while !fold.is_complete(count) {
-            match self.0.recv()? {
-                Some(Item::Event(event)) => {
-                    let (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) = (event.src(), event.dst())
-                    else {
-                        bail!("an event without addresses");
-                    };
-                    fold.add(&Event {
-                        time_ns: event.time_ns(),
-                        interface: event.iif().map_or(0, |index| index.0),
-                        mark: event.mark(),
-                        len: event.original_len(),
-                        caplen: event.packet().len() as u32,
-                        src: src.to_bits(),
-                        dst: dst.to_bits(),
-                        icmp_type: event.icmp_type_and_code().map_or(0, |(kind, _)| kind),
-                    });
+    fn read(&mut self, fold: &mut Fold, count: u64, patience: Option<&mut Patience>) -> Result<()> {
+        const ENDED: &str = "the subscription ended";
+        let Some(patience) = patience else {
+            while !fold.is_complete(count) {
+                match self.0.recv()? {
+                    Some(Item::Event(event)) => add(fold, &event)?,
+                    Some(Item::Lost(lost)) => fold.lost += lost.count,
+                    None => bail!(ENDED),
                 }
-                Some(Item::Lost(lost)) => fold.lost += lost.count,
-                None => bail!("the subscription ended"),
+            }
+            return Ok(());
+        };
+        while !fold.is_complete(count) {
+            match self.0.recv_before(patience.until)? {
+                Received::Item(Item::Event(event)) => add(fold, &event)?,
+                Received::Item(Item::Lost(lost)) => fold.lost += lost.count,
+                Received::Nothing if patience.is_over(fold) => break,
+                Received::Nothing => {}
+                Received::Ended => bail!(ENDED),
             }
         }
         Ok(())
     }
+}
+
+#[inline]
+fn add(fold: &mut Fold, event: &EventRef<'_>) -> Result<()> {
+    let (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) = (event.src(), event.dst()) else {
+        bail!("an event without addresses");
+    };
+    fold.add(&Event {
+        time_ns: event.time_ns(),
+        interface: event.iif().map_or(0, |index| index.0),
+        mark: event.mark(),
+        len: event.original_len(),
+        caplen: event.packet().len() as u32,
+        src: src.to_bits(),
+        dst: dst.to_bits(),
+        icmp_type: event.icmp_type_and_code().map_or(0, |(kind, _)| kind),
+    });
+    Ok(())
 }
