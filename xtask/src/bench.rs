@@ -1,19 +1,22 @@
 //! `bench`: what it costs to carry an ICMP packet from a hook to a program.
 //!
 //! A program of vm/bench measures in a guest that counts instructions, us and what
-//! else there is, and prints its figures, which are made a table of here.
+//! else there is, and prints its figures, which are made a table of here. Or it measures
+//! in one that does not: see [`wall`].
 
 mod chart;
 mod figures;
 mod table;
+mod wall;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use icmptap_guest::Task;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::vm::artifacts::Wanted;
@@ -26,13 +29,18 @@ use figures::{Conditions, Record};
 const EVENT: &str = "instructions per event";
 /// What is not a capture among that.
 const BASELINE: &str = "baseline";
+/// What is measured in guests with several CPUs as well, as vm/bench calls it.
+const CPUS: &str = "cpus";
+/// How many they have. A guest that has but one measures everything.
+const SEVERAL: [u32; 2] = [2, 4];
 /// How our own names begin.
 const US: &str = "icmptap";
 
 /// Measure what an event costs, us and what else there is, in guest instructions
 ///
-/// The guest is emulated, has one CPU and counts instructions: a figure is the same
-/// on any machine, and does not mind what else that does. Exits with 1 when --check
+/// The guest is emulated, has one CPU (but 2 and 4 where that is what is measured) and
+/// counts instructions: a figure is the same on any machine, and does not mind what
+/// else that does. Exits with 1 when --check
 /// finds a figure that is worse than the one recorded.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -60,18 +68,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
+    /// Do not count instructions: how many packets are sent while somebody captures,
+    /// what all CPUs work, and what is lost, as ratios to no capture
+    #[arg(long, conflicts_with_all = ["check", "record", "svg", "icount"])]
+    wall: bool,
+
     #[command(flatten)]
     options: Options,
 }
 
 pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
-    let options = args.options.with_icount();
-    let kernel = args.kernel.as_deref();
-    let guest = Guest::prepare(&options, kernel, true, Wanted::Bench, locked)?;
-    let record = Record {
-        conditions: conditions(&guest)?,
-        figures: measure(&guest, &args.names)?,
-    };
+    if args.wall {
+        wall::run(args, locked)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let record = count_instructions(args, locked)?;
     print!("{}", table::text(&record.figures));
     if let Some(path) = &args.json {
         put(path, &(serde_json::to_string_pretty(&record)? + "\n"))?;
@@ -91,6 +102,38 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         ui::say("record", figures::file().display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// In a guest with one CPU, and in those with several if they have something to measure.
+fn count_instructions(args: &Args, locked: bool) -> Result<Record> {
+    if args.options.says_cpus() {
+        bail!("the figures are those of guests with 1, 2 and 4 CPUs: --smp is for --wall");
+    }
+    let several = SEVERAL.iter().filter(|_| wants_cpus(&args.names));
+    let several: Vec<_> = several
+        .map(|cpus| args.options.with_icount(*cpus))
+        .collect();
+    let one = args.options.with_icount(1);
+    let mut guest = prepare(args, &one, locked)?;
+    let mut record = Record {
+        conditions: conditions(&guest)?,
+        figures: measure(&guest, &args.names)?,
+    };
+    for options in &several {
+        guest = guest.with_machine(options);
+        record.figures.extend(measure(&guest, &[CPUS.to_owned()])?);
+    }
+    Ok(record)
+}
+
+fn prepare<'a>(args: &Args, options: &'a Options, locked: bool) -> Result<Guest<'a>> {
+    let kernel = args.kernel.as_deref();
+    Guest::prepare(options, kernel, true, Wanted::Bench, locked)
+}
+
+/// As vm/bench understands names.
+fn wants_cpus(names: &[String]) -> bool {
+    names.is_empty() || names.iter().any(|part| CPUS.contains(part.as_str()))
 }
 
 fn put(path: &Path, text: &str) -> Result<()> {
@@ -142,7 +185,18 @@ impl Figure {
 }
 
 fn measure(guest: &Guest<'_>, names: &[String]) -> Result<Vec<Figure>> {
-    let argv = [&["bench".to_owned()], names].concat();
+    lines(guest, names.to_owned(), |figure: &Figure| {
+        format!("{}, {}: {:.1}", figure.name, figure.settings, figure.value)
+    })
+}
+
+/// What the guest's program prints with these arguments. Each line is shown when it comes.
+fn lines<T: DeserializeOwned>(
+    guest: &Guest<'_>,
+    arguments: Vec<String>,
+    show: impl Fn(&T) -> String,
+) -> Result<Vec<T>> {
+    let argv = [vec!["bench".to_owned()], arguments].concat();
     let errand = Errand {
         // A program of vm/bench.
         task: Task::Run {
@@ -154,28 +208,35 @@ fn measure(guest: &Guest<'_>, names: &[String]) -> Result<Vec<Figure>> {
         silence: Some(guest.scaled(Duration::from_secs(30))),
     };
     let mut lines = Lines::default();
-    vm_run::program(guest, errand, &mut |bytes| lines.add(bytes))?;
+    vm_run::program(guest, errand, &mut |bytes| {
+        lines.add(bytes, |figure| ui::say("figure", show(figure)))
+    })?;
     Ok(lines.figures)
 }
 
 /// Makes figures of what comes in pieces.
-#[derive(Default)]
-struct Lines {
+struct Lines<T> {
     rest: Vec<u8>,
-    figures: Vec<Figure>,
+    figures: Vec<T>,
 }
 
-impl Lines {
-    fn add(&mut self, bytes: &[u8]) -> Result<()> {
+impl<T> Default for Lines<T> {
+    fn default() -> Self {
+        Lines {
+            rest: Vec::new(),
+            figures: Vec::new(),
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Lines<T> {
+    fn add(&mut self, bytes: &[u8], each: impl Fn(&T)) -> Result<()> {
         self.rest.extend(bytes);
         while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.rest.drain(..=end).collect();
-            let figure: Figure = serde_json::from_slice(&line)
+            let figure = serde_json::from_slice(&line)
                 .with_context(|| format!("no figure: {}", String::from_utf8_lossy(&line)))?;
-            ui::say(
-                "figure",
-                format!("{}, {}: {:.1}", figure.name, figure.settings, figure.value),
-            );
+            each(&figure);
             self.figures.push(figure);
         }
         Ok(())
@@ -187,14 +248,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn several_cpus_are_booted_for_their_figure_only() {
+        let wants = |names: &[&str]| {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            wants_cpus(&names)
+        };
+        assert!(wants(&[]));
+        assert!(wants(&["NFLOG", "cpu"]));
+        assert!(!wants(&["NFLOG", "cpus of it"]));
+    }
+
+    #[test]
     fn a_line_may_come_in_pieces_and_two_at_once() {
         let line = br#"{"name":"a","settings":"b","unit":"c","value":1.5,"lost":0,"more_is_better":false}"#;
         let text = [&line[..], b"\n", line, b"\n"].concat();
-        let mut lines = Lines::default();
-        lines.add(&text[..20]).unwrap();
+        let mut lines = Lines::<Figure>::default();
+        lines.add(&text[..20], |_| ()).unwrap();
         assert_eq!(lines.figures.len(), 0);
-        lines.add(&text[20..]).unwrap();
+        lines.add(&text[20..], |_| ()).unwrap();
         assert_eq!(lines.figures.len(), 2);
-        assert!(lines.add(b"no figure\n").is_err());
+        assert!(lines.add(b"no figure\n", |_| ()).is_err());
     }
 }

@@ -18,6 +18,7 @@ mod kernel;
 mod kernels;
 mod lanes;
 mod linux_source;
+mod median;
 mod oracle;
 mod self_check;
 mod setup;

@@ -52,9 +52,10 @@ int main(int argc, char **argv)
 	while (fold.count < count) {
 		int length = recv(nflog_fd(handle), buffer, sizeof(buffer), 0);
 
-		if (length < 0)
+		if (length < 0 && fold.count)
 			break;
-		nflog_handle_packet(handle, buffer, length);
+		if (length >= 0)
+			nflog_handle_packet(handle, buffer, length);
 	}
 	fold.lost = count - fold.count;
 	report(&fold, argv[5]);

@@ -8,7 +8,6 @@
 
 #include <libnetfilter_queue/libnetfilter_queue.h>
 #include <linux/netfilter.h>
-#include <linux/netlink.h>
 
 static char buffer[1 << 16];
 
@@ -58,7 +57,6 @@ int main(int argc, char **argv)
 	struct nfq_q_handle *queue;
 	struct nfq_handle *handle;
 	uint64_t count;
-	int on = 1;
 
 	must(argc == 5, "arguments");
 	reader.verdicts = atoi(argv[2]);
@@ -71,20 +69,18 @@ int main(int argc, char **argv)
 	must(nfq_set_queue_maxlen(queue, 8192) >= 0, "maxlen");
 	must(nfnl_rcvbufsiz(nfq_nfnlh(handle), RECEIVE_BUFFER) ==
 	     2 * RECEIVE_BUFFER, "SO_RCVBUFFORCE");
-	must(!setsockopt(nfq_fd(handle), SOL_NETLINK, NETLINK_NO_ENOBUFS, &on,
-			 sizeof(on)), "NETLINK_NO_ENOBUFS");
 	be_patient(nfq_fd(handle));
 	ready();
 
 	while (reader.fold.count < count) {
 		int length = recv(nfq_fd(handle), buffer, sizeof(buffer), 0);
 
-		if (length < 0 && !reader.unsaid)
-			break;
-		if (length < 0)
-			say(queue, &reader);
-		else
+		if (length >= 0)
 			nfq_handle_packet(handle, buffer, length);
+		else if (reader.unsaid)
+			say(queue, &reader);
+		else if (reader.fold.count)
+			break;
 	}
 	reader.fold.lost = count - reader.fold.count;
 	report(&reader.fold, argv[4]);

@@ -3,11 +3,13 @@
  * have for those in Rust.
  *
  * A reader is called with its own settings, the number of events to see, and the
- * process that takes idle time. It says when it is ready, looks at every field of
- * every event, and prints what it saw as soon as it has seen so many.
+ * process that takes idle time, or 0 if none does. It says when it is ready, looks at
+ * every field of every event, and prints what it saw as soon as it has seen so many, or
+ * nothing has come for a while.
  */
 #include <arpa/inet.h>
 #include <inttypes.h>
+#include <linux/netlink.h>
 #include <netinet/ip.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -76,22 +78,30 @@ static inline void ready(void)
 	fputs("ready\n", stderr);
 }
 
-/* Has receiving end when nothing has come for so long that nothing will. */
+/*
+ * Has receiving end when nothing has come for so long that nothing will, and not when
+ * something was lost.
+ */
 static inline void be_patient(int fd)
 {
-	const struct timeval patience = { .tv_usec = 200 * 1000 };
+	const struct timeval patience = { .tv_sec = 1 };
+	int on = 1;
 
 	must(!setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
 			 sizeof(patience)),
 	     "SO_RCVTIMEO");
+	must(!setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof(on)),
+	     "NETLINK_NO_ENOBUFS");
 }
 
 /* What was seen, at once after it was. */
 static inline void report(const struct fold *fold, const char *spinner)
 {
-	clockid_t idle = ((~(clockid_t)atoi(spinner)) << 3) | 2;
-	uint64_t end = ns_of(CLOCK_MONOTONIC) - ns_of(idle);
+	int process = atoi(spinner);
+	uint64_t end = ns_of(CLOCK_MONOTONIC);
 
+	if (process)
+		end -= ns_of((~(clockid_t)process << 3) | 2);
 	printf("{\"end\":%" PRIu64 ",\"fold\":{\"count\":%" PRIu64
 	       ",\"lost\":%" PRIu64 ",\"addresses\":%" PRIu64
 	       ",\"marks\":%" PRIu64 ",\"others\":%" PRIu64

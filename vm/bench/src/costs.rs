@@ -39,7 +39,7 @@ const MEMORY: &str = "memory";
 const LATENCY: &str = "latency";
 
 /// Holds all that is sent to who does not read, whatever the snaplen.
-const LARGE_BUFFER: usize = 128 << 20;
+pub(crate) const LARGE_BUFFER: usize = 128 << 20;
 /// The kernel's default.
 const DEFAULT_BUFFER: usize = 212_992;
 

@@ -2,20 +2,24 @@
 //! hook until a program has looked at it, for us and for what else there is. Each
 //! figure is printed as a line of JSON. `cargo xtask bench` starts it.
 //!
-//! `bench [NAME]…` measures those whose name contains one of these. The same program
-//! is also each reader that is measured, and the process that takes idle time.
+//! `bench [NAME]…` measures those whose name contains one of these; in a guest with
+//! several CPUs, what there is to measure on them. The same program is also each reader
+//! that is measured, and the process that takes idle time. `bench wall [NAME]…`
+//! measures where no instructions are counted.
 
 mod clock;
 mod costs;
+mod cpus;
 mod fold;
 mod measure;
 mod peer;
 mod sys;
 mod traffic;
+mod wall;
 
 use std::env;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use clock::{Clock, Spinner};
 use measure::{Bench, EVENT, Figure};
@@ -29,23 +33,29 @@ fn main() -> Result<()> {
     match words[..] {
         [clock::SPIN] => clock::spin(),
         [measure::READ, index, count, spinner] => {
-            let peers = peer::all();
-            let peer = peers.get(index.parse::<usize>()?).context("no such peer")?;
             let spinner = spinner.parse()?;
-            measure::read(peer, count.parse()?, Clock { spinner })
+            measure::read(&peer::nth(index)?, count.parse()?, Clock { spinner })
         }
+        [wall::READ, index, count] => wall::read(&peer::nth(index)?, count.parse()?),
+        [wall::WALL, ref names @ ..] => wall::measure(names),
         ref names => bench(names),
     }
 }
 
 fn bench(names: &[&str]) -> Result<()> {
     let peers = peer::all();
-    let is_wanted = |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part));
+    let is_wanted = |name: &str| is_wanted(names, name);
     let costs = costs::ALL.iter().filter(|(name, _)| is_wanted(name));
     let wanted = peers.iter().enumerate();
     let wanted: Vec<_> = wanted.filter(|(_, peer)| is_wanted(peer.name)).collect();
-    if wanted.is_empty() && costs.clone().next().is_none() {
+    let wants_cpus = is_wanted(cpus::NAME);
+    if wanted.is_empty() && costs.clone().next().is_none() && !wants_cpus {
         bail!("nothing is called {}", names.join(" or "));
+    }
+    if cpus::count()? > 1 {
+        // All else has one CPU for itself.
+        ensure!(wants_cpus, "on several CPUs there is only {}", cpus::NAME);
+        return print(&cpus::figure()?);
     }
     for name in peer::missing() {
         if is_wanted(name) {
@@ -75,7 +85,16 @@ fn bench(names: &[&str]) -> Result<()> {
             print(&figure)?;
         }
     }
+    drop(spinner);
+    if wants_cpus {
+        print(&cpus::figure()?)?;
+    }
     Ok(())
+}
+
+/// Those whose name contains one of these, or all.
+fn is_wanted(names: &[&str], name: &str) -> bool {
+    names.is_empty() || names.iter().any(|part| name.contains(part))
 }
 
 fn print(figure: &Figure) -> Result<()> {

@@ -10,7 +10,9 @@ mod packet;
 mod programs;
 mod ulogd;
 
-use anyhow::Result;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
 use icmptap_vm_tests::net::Namespace;
 use icmptap_vm_tests::process::succeed_with;
 
@@ -29,6 +31,12 @@ pub(crate) fn all() -> Vec<Peer> {
         ulogd::peers(),
     ];
     files.into_iter().flatten().collect()
+}
+
+/// The one of this number among them.
+pub(crate) fn nth(index: &str) -> Result<Peer> {
+    let peer = all().into_iter().nth(index.parse()?);
+    peer.context("no such peer")
 }
 
 /// What this kernel has not.
@@ -90,8 +98,38 @@ pub(crate) enum Ends {
 
 /// What events come from.
 pub(crate) trait Source {
-    /// Reads until so many were seen, or are known to be lost.
-    fn read(&mut self, fold: &mut Fold, count: u64) -> Result<()>;
+    /// Reads until so many were seen, or are known to be lost, or patience ends.
+    fn read(&mut self, fold: &mut Fold, count: u64, patience: Option<&mut Patience>) -> Result<()>;
+}
+
+/// How long to wait for what may have been lost, which not everybody is told.
+pub(crate) struct Patience {
+    limit: Duration,
+    until: Instant,
+    seen: u64,
+}
+
+impl Patience {
+    pub(crate) fn new(limit: Duration) -> Patience {
+        Patience {
+            limit,
+            until: Instant::now() + limit,
+            seen: 0,
+        }
+    }
+
+    /// To be asked when nothing has come for a while: whether nothing has for so long.
+    /// It does not end before the first event.
+    fn is_over(&mut self, fold: &Fold) -> bool {
+        let now = Instant::now();
+        if now < self.until {
+            return false;
+        }
+        let is_over = fold.count > 0 && fold.count == self.seen;
+        self.seen = fold.count;
+        self.until = now + self.limit;
+        is_over
+    }
 }
 
 impl Peer {
@@ -108,6 +146,16 @@ impl Peer {
             prepare: |_| (),
             reader: Reader::Own(Box::new(open)),
         }
+    }
+
+    /// Of a reader of ours: opens what it reads from, and says so.
+    pub(crate) fn open(&self) -> Result<Box<dyn Source>> {
+        let Reader::Own(open) = &self.reader else {
+            bail!("{} has a program of its own", self.name);
+        };
+        let source = open().with_context(|| format!("open {}", self.name))?;
+        eprintln!("ready");
+        Ok(source)
     }
 }
 

@@ -2,14 +2,18 @@
 //! what is not.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::{array, fs};
+use std::sync::Barrier;
+use std::sync::mpsc::channel;
+use std::{array, fs, thread};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use icmptap_vm_tests::net::Namespace;
 use icmptap_vm_tests::packet::echo;
+use icmptap_vm_tests::process::on_each_cpu;
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
 
 use crate::fold::{Event, Fold};
+use crate::sys;
 
 /// From the IP header on.
 pub(crate) const LENGTH: u32 = 84;
@@ -20,12 +24,13 @@ pub(crate) const SNAPLEN: u32 = 128;
 const HEADERS: u32 = 28;
 
 const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
-const ECHO_REQUEST: u8 = 8;
+/// Of all that is captured.
+pub(crate) const ECHO_REQUEST: u8 = 8;
 /// Of `lo`, which is the first interface of its namespace.
 pub(crate) const INTERFACE: u32 = 1;
 const MARKS: [u32; 2] = [3, 5];
 /// The address of the nth packet is the nth of these, and so on again.
-const DESTINATIONS: usize = 64;
+pub(crate) const DESTINATIONS: usize = 64;
 
 /// A network namespace in which requests are not answered: the answers would be
 /// captured as well.
@@ -86,13 +91,62 @@ impl Sender {
 
     /// Each packet has passed the hook when this returns.
     pub(crate) fn send(&self, count: u64) -> Result<()> {
+        self.send_and(count, || ())
+    }
+
+    /// The same, and something after each.
+    fn send_and(&self, count: u64, after_each: impl Fn()) -> Result<()> {
         for nth in 0..count as usize {
             let (message, to) = &self.messages[nth % DESTINATIONS];
             let sent = self.sockets[nth % MARKS.len()].send_to(message, to);
             sent.context("send a packet")?;
+            after_each();
         }
         Ok(())
     }
+}
+
+/// How many there are to send.
+pub(crate) fn cpus() -> Result<usize> {
+    Ok(thread::available_parallelism()?.get())
+}
+
+/// When all CPUs sent, in nanoseconds of the clock that does not jump.
+pub(crate) struct Flood {
+    /// When the first began.
+    pub(crate) start: u64,
+    /// When the last was done.
+    pub(crate) end: u64,
+    /// Of all together.
+    pub(crate) packets: u64,
+}
+
+/// Sends so many packets on each CPU of the guest, all at the same time, and does
+/// something after each.
+pub(crate) fn flood(namespace: &Namespace, count: u64, after_each: fn()) -> Result<Flood> {
+    let cpus = cpus()?;
+    let all_are_there = Barrier::new(cpus);
+    let send = || {
+        // Whatever came of it, the others wait.
+        let sender = Sender::new(LENGTH);
+        all_are_there.wait();
+        let start = sys::clock(libc::CLOCK_MONOTONIC)?;
+        sender?.send_and(count, after_each)?;
+        Ok((start, sys::clock(libc::CLOCK_MONOTONIC)?))
+    };
+    let (done, times) = channel();
+    namespace.enter(move || {
+        on_each_cpu(|| done.send(send()).expect("somebody waits for it"));
+    });
+    let times: Vec<(u64, u64)> = times.iter().collect::<Result<_>>()?;
+    ensure!(times.len() == cpus, "not every CPU sent");
+    let starts = times.iter().map(|(start, _)| *start);
+    let ends = times.iter().map(|(_, end)| *end);
+    Ok(Flood {
+        start: starts.min().context("no CPU")?,
+        end: ends.max().context("no CPU")?,
+        packets: count * times.len() as u64,
+    })
 }
 
 /// What a reader sees of so many.

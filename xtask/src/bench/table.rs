@@ -14,12 +14,8 @@ pub(super) fn text(figures: &[Figure]) -> String {
             .collect();
         let best = rows.iter().filter(|figure| figure.name == US);
         let best = best.map(|figure| figure.value).min_by(f64::total_cmp);
-        let width = |part: fn(&Figure) -> &str| {
-            let lengths = rows.iter().map(|figure| part(figure).chars().count());
-            lengths.max().unwrap_or_default()
-        };
-        let name = width(|figure| &figure.name);
-        let settings = width(|figure| &figure.settings);
+        let name = width(rows.iter().map(|figure| figure.name.as_str()));
+        let settings = width(rows.iter().map(|figure| figure.settings.as_str()));
         writeln!(text, "\n{unit}").expect("a string takes all");
         for figure in rows {
             let ratio = best.map_or_else(String::new, |best| format!("{:.2}", figure.value / best));
@@ -37,6 +33,12 @@ pub(super) fn text(figures: &[Figure]) -> String {
         }
     }
     text
+}
+
+/// Of a column.
+pub(super) fn width<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
+    let lengths = texts.map(|text| text.chars().count());
+    lengths.max().unwrap_or_default()
 }
 
 fn units(figures: &[Figure]) -> Vec<&str> {

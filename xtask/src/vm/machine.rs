@@ -29,15 +29,16 @@ const QEMU: &str = "qemu-system-x86_64";
 /// The machine
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Number of CPUs
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
-    smp: u32,
+    /// Number of CPUs, instead of 2, or of 1 with --icount
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    smp: Option<u32>,
 
     /// Memory in MiB, instead of 512, or of what vm/kernels.toml says
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(128..))]
     memory: Option<u32>,
 
-    /// Let guest time count instructions: repeatable figures, one CPU, no KVM
+    /// Let guest time count instructions: repeatable figures, no KVM, and of several
+    /// CPUs only the first runs until others are started by /sys
     #[arg(long)]
     icount: bool,
 
@@ -58,17 +59,29 @@ impl Options {
     /// The same machine with one CPU: packets pass everywhere in one order.
     pub(crate) fn with_one_cpu(&self) -> Options {
         Options {
-            smp: 1,
+            smp: Some(1),
             ..self.clone()
         }
     }
 
-    /// The same machine, counting instructions.
-    pub(crate) fn with_icount(&self) -> Options {
+    /// The same machine with so many CPUs, counting their instructions.
+    pub(crate) fn with_icount(&self, cpus: u32) -> Options {
         Options {
             icount: true,
+            smp: Some(cpus),
             ..self.clone()
         }
+    }
+
+    /// Whether somebody said how many CPUs there are to be.
+    pub(crate) fn says_cpus(&self) -> bool {
+        self.smp.is_some()
+    }
+
+    fn cpus(&self) -> u32 {
+        // Several take turns where instructions are counted: only who asks for it
+        // knows what guest time is then.
+        self.smp.unwrap_or(if self.icount { 1 } else { 2 })
     }
 }
 
@@ -182,6 +195,11 @@ impl<'a> Guest<'a> {
         Ok(Guest { module, ..self })
     }
 
+    /// The same guest on another machine, whose CPU is run in the same way.
+    pub(crate) fn with_machine(self, options: &'a Options) -> Guest<'a> {
+        Guest { options, ..self }
+    }
+
     /// Boots, and gives every report to `each`. Prints what was wrong, if anything was.
     pub(crate) fn run(
         &self,
@@ -239,6 +257,16 @@ impl<'a> Guest<'a> {
             (_, Accel::Tcg) => time * 3,
             (_, Accel::Kvm) => time,
         }
+    }
+
+    /// Whether no real CPU runs it.
+    pub(crate) fn is_emulated(&self) -> bool {
+        self.accel == Accel::Tcg
+    }
+
+    /// How many CPUs it has.
+    pub(crate) fn cpus(&self) -> u32 {
+        self.options.cpus()
     }
 
     /// The kernel that will boot.
@@ -305,7 +333,7 @@ impl<'a> Guest<'a> {
         Machine {
             accel: self.accel,
             icount: self.options.icount,
-            smp: self.options.smp,
+            smp: self.options.cpus(),
             memory_mib: self.options.memory.unwrap_or(self.kernel.memory_mib),
             kernel: self.kernel.vmlinuz.clone(),
             image,
@@ -380,5 +408,30 @@ fn item(path: &str, mode: u32, source: &Path) -> ImageFile {
         dst: path.to_owned(),
         mode,
         src: source.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn options(words: &[&str]) -> Options {
+        Command::parse_from([&["command"], words].concat()).options
+    }
+
+    #[test]
+    fn counting_instructions_there_is_one_cpu_unless_somebody_wants_more() {
+        assert_eq!(options(&[]).cpus(), 2);
+        assert_eq!(options(&["--icount"]).cpus(), 1);
+        assert_eq!(options(&["--icount", "--smp", "4"]).cpus(), 4);
+        assert_eq!(options(&["--smp", "4"]).with_icount(2).cpus(), 2);
     }
 }

@@ -22,7 +22,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use self::btf::Btf;
 use self::program::{Maps, record};
-use super::{Peer, Source};
+use super::{Patience, Peer, Source};
 use crate::fold::{Event, Fold};
 use crate::sys::{self, bpf};
 
@@ -139,19 +139,30 @@ impl Tracer {
 }
 
 impl Source for Tracer {
-    fn read(&mut self, fold: &mut Fold, count: u64) -> Result<()> {
+    fn read(
+        &mut self,
+        fold: &mut Fold,
+        count: u64,
+        mut patience: Option<&mut Patience>,
+    ) -> Result<()> {
         let booted = self.booted;
         while !fold.is_complete(count) {
             if self.ring.take(|bytes| fold.add(&event(bytes, booted))) {
                 continue;
             }
-            let patience = Timespec {
+            let a_while = Timespec {
                 tv_sec: 0,
                 tv_nsec: PATIENCE_MS * 1_000_000,
             };
             let mut fds = [PollFd::new(&self.map, PollFlags::IN)];
-            if poll(&mut fds, Some(&patience))? == 0 {
+            if poll(&mut fds, Some(&a_while))? == 0 {
                 fold.lost = self.lost.value()?;
+                if patience
+                    .as_mut()
+                    .is_some_and(|patience| patience.is_over(fold))
+                {
+                    break;
+                }
             }
         }
         Ok(())

@@ -3,61 +3,95 @@
 use std::net::IpAddr;
 
 use anyhow::{Result, bail, ensure};
-use icmptap::{BatchSize, FlushInterval, Item, Snaplen, Subscription};
+use icmptap::event::EventRef;
+use icmptap::{BatchSize, Builder, FlushInterval, Item, Received, Snaplen, Subscription, TypeSet};
 
-use super::{Peer, Source};
+use super::{Patience, Peer, Source};
 use crate::fold::{Event, Fold};
-use crate::traffic::SNAPLEN;
+use crate::traffic::{ECHO_REQUEST, SNAPLEN};
 
 /// The default batch, and larger ones with the time to fill: bytes, microseconds.
-const SETTINGS: [(u32, u32); 4] = [
-    (3776, 1000),
-    (16_064, 10_000),
-    (32_448, 10_000),
-    (65_216, 10_000),
-];
+const BATCHES: [(u32, u32); 4] = [(3776, 1000), FILTERED, (32_448, 10_000), (65_216, 10_000)];
+/// The one that is measured with a filter as well.
+const FILTERED: (u32, u32) = (16_064, 10_000);
 
 pub(super) fn peers() -> Vec<Peer> {
-    let peer = |(batch, us)| {
-        let settings = format!("batches of {batch} bytes or {us} µs");
-        Peer::new("icmptap", settings, move || {
-            let builder = Subscription::builder()
-                .snaplen(Snaplen(SNAPLEN))
-                .flush_interval(FlushInterval { us })
-                .batch(BatchSize(batch));
-            let subscription = builder.subscribe()?;
-            ensure!(subscription.parameters().batch.0 == batch);
-            Ok(Box::new(Library(subscription)))
-        })
-    };
-    SETTINGS.map(peer).into()
+    let mut peers: Vec<_> = BATCHES.map(|batch| peer(batch, false)).into();
+    peers.push(peer(FILTERED, true));
+    peers
+}
+
+fn peer((batch, us): (u32, u32), filters: bool) -> Peer {
+    let mut settings = format!("batches of {batch} bytes or {us} µs");
+    if filters {
+        settings += &format!(", types, BPF: {EXPRESSION}");
+    }
+    Peer::new("icmptap", settings, move || {
+        let mut builder = Subscription::builder()
+            .snaplen(Snaplen(SNAPLEN))
+            .flush_interval(FlushInterval { us })
+            .batch(BatchSize(batch));
+        if filters {
+            builder = filtered(builder)?;
+        }
+        let subscription = builder.subscribe()?;
+        ensure!(subscription.parameters().batch.0 == batch);
+        Ok(Box::new(Library(subscription)))
+    })
+}
+
+/// What all that is sent passes.
+const EXPRESSION: &str = "icmp[icmptype] == 8";
+
+/// With all that a filter has: a packet's type is looked up, and then a program sees
+/// the packet.
+fn filtered(builder: Builder) -> Result<Builder> {
+    let types = TypeSet::from_iter([ECHO_REQUEST]);
+    Ok(builder.icmp_types(types).filter(EXPRESSION)?)
 }
 
 struct Library(Subscription);
 
 impl Source for Library {
-    fn read(&mut self, fold: &mut Fold, count: u64) -> Result<()> {
-        while !fold.is_complete(count) {
-            match self.0.recv()? {
-                Some(Item::Event(event)) => {
-                    let Some((IpAddr::V4(src), IpAddr::V4(dst))) = event.addresses() else {
-                        bail!("an event without addresses");
-                    };
-                    fold.add(&Event {
-                        time_ns: event.time_ns(),
-                        interface: event.iif().map_or(0, |index| index.0),
-                        mark: event.mark(),
-                        len: event.original_len(),
-                        caplen: event.packet().len() as u32,
-                        src: src.to_bits(),
-                        dst: dst.to_bits(),
-                        icmp_type: event.icmp_type_and_code().map_or(0, |(kind, _)| kind),
-                    });
+    fn read(&mut self, fold: &mut Fold, count: u64, patience: Option<&mut Patience>) -> Result<()> {
+        const ENDED: &str = "the subscription ended";
+        let Some(patience) = patience else {
+            while !fold.is_complete(count) {
+                match self.0.recv()? {
+                    Some(Item::Event(event)) => add(fold, &event)?,
+                    Some(Item::Lost(lost)) => fold.lost += lost.count,
+                    None => bail!(ENDED),
                 }
-                Some(Item::Lost(lost)) => fold.lost += lost.count,
-                None => bail!("the subscription ended"),
+            }
+            return Ok(());
+        };
+        while !fold.is_complete(count) {
+            match self.0.recv_before(patience.until)? {
+                Received::Item(Item::Event(event)) => add(fold, &event)?,
+                Received::Item(Item::Lost(lost)) => fold.lost += lost.count,
+                Received::Nothing if patience.is_over(fold) => break,
+                Received::Nothing => {}
+                Received::Ended => bail!(ENDED),
             }
         }
         Ok(())
     }
+}
+
+#[inline]
+fn add(fold: &mut Fold, event: &EventRef<'_>) -> Result<()> {
+    let Some((IpAddr::V4(src), IpAddr::V4(dst))) = event.addresses() else {
+        bail!("an event without addresses");
+    };
+    fold.add(&Event {
+        time_ns: event.time_ns(),
+        interface: event.iif().map_or(0, |index| index.0),
+        mark: event.mark(),
+        len: event.original_len(),
+        caplen: event.packet().len() as u32,
+        src: src.to_bits(),
+        dst: dst.to_bits(),
+        icmp_type: event.icmp_type_and_code().map_or(0, |(kind, _)| kind),
+    });
+    Ok(())
 }

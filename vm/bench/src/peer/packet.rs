@@ -12,7 +12,7 @@ use icmptap_vm_tests::packet::link_address;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, SockFilter, Socket, Type};
 
-use super::{Field, Peer, Source};
+use super::{Field, Patience, Peer, Source};
 use crate::fold::{Event, Fold};
 use crate::sys::{self, Ring};
 use crate::traffic::{INTERFACE, SNAPLEN};
@@ -108,7 +108,12 @@ fn icmp() -> [SockFilter; 4] {
 }
 
 impl Source for Sniffer {
-    fn read(&mut self, fold: &mut Fold, count: u64) -> Result<()> {
+    fn read(
+        &mut self,
+        fold: &mut Fold,
+        count: u64,
+        mut patience: Option<&mut Patience>,
+    ) -> Result<()> {
         while !fold.is_complete(count) {
             if let Some(block) = self.ring.block(self.next) {
                 take(block, fold)?;
@@ -116,13 +121,19 @@ impl Source for Sniffer {
                 self.next = (self.next + 1) % self.blocks;
                 continue;
             }
-            let patience = Timespec {
+            let a_while = Timespec {
                 tv_sec: 0,
                 tv_nsec: 200_000_000,
             };
             let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
-            if poll(&mut fds, Some(&patience))? == 0 {
+            if poll(&mut fds, Some(&a_while))? == 0 {
                 fold.lost += u64::from(sys::take_drops(self.socket.as_fd())?);
+                if patience
+                    .as_mut()
+                    .is_some_and(|patience| patience.is_over(fold))
+                {
+                    break;
+                }
             }
         }
         Ok(())
