@@ -10,11 +10,13 @@ mod packet;
 mod programs;
 mod ulogd;
 
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use icmptap_vm_tests::net::Namespace;
 use icmptap_vm_tests::process::succeed_with;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::fold::Fold;
 
@@ -130,6 +132,19 @@ impl Patience {
         self.until = now + self.limit;
         is_over
     }
+}
+
+/// Has patience, if there is any to end, ended? See [`Patience::is_over`].
+fn is_over(patience: &mut Option<&mut Patience>, fold: &Fold) -> bool {
+    patience
+        .as_mut()
+        .is_some_and(|patience| patience.is_over(fold))
+}
+
+/// Waits until there is something to read, or for so long: then it gives `false`.
+fn comes(source: &impl AsFd, within: Duration) -> Result<bool> {
+    let mut fds = [PollFd::new(source, PollFlags::IN)];
+    Ok(poll(&mut fds, Some(&Timespec::try_from(within)?))? > 0)
 }
 
 impl Peer {

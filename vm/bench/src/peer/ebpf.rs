@@ -16,20 +16,20 @@ mod program;
 mod tc;
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use self::btf::Btf;
 use self::program::{Maps, record};
-use super::{Patience, Peer, Source};
+use super::{Patience, Peer, Source, comes, is_over};
 use crate::fold::{Event, Fold};
 use crate::sys::{self, bpf};
 
 /// What all peers have, in bytes.
 const MEMORY: u32 = 4 << 20;
 /// So long may a record wait.
-const PATIENCE_MS: i64 = 10;
+const PATIENCE_MS: u64 = 10;
 /// `NF_IP_PRI_RAW` less one: before a connection is looked up.
 const PRIORITY: i32 = -301;
 
@@ -150,17 +150,9 @@ impl Source for Tracer {
             if self.ring.take(|bytes| fold.add(&event(bytes, booted))) {
                 continue;
             }
-            let a_while = Timespec {
-                tv_sec: 0,
-                tv_nsec: PATIENCE_MS * 1_000_000,
-            };
-            let mut fds = [PollFd::new(&self.map, PollFlags::IN)];
-            if poll(&mut fds, Some(&a_while))? == 0 {
+            if !comes(&self.map, Duration::from_millis(PATIENCE_MS))? {
                 fold.lost = self.lost.value()?;
-                if patience
-                    .as_mut()
-                    .is_some_and(|patience| patience.is_over(fold))
-                {
+                if is_over(&mut patience, fold) {
                     break;
                 }
             }

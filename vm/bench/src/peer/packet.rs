@@ -6,13 +6,13 @@
 
 use std::mem::offset_of;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use icmptap_vm_tests::packet::link_address;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, SockFilter, Socket, Type};
 
-use super::{Field, Patience, Peer, Source};
+use super::{Field, Patience, Peer, Source, comes, is_over};
 use crate::fold::{Event, Fold};
 use crate::sys::{self, Ring};
 use crate::traffic::{INTERFACE, SNAPLEN};
@@ -23,6 +23,8 @@ const BLOCKS: [u32; 3] = [1 << 16, 1 << 18, 1 << 20];
 /// A block that is not full is handed over after so many milliseconds, the fewest
 /// there are.
 const RETIRE_MS: u32 = 1;
+/// When nothing has come for so long, what was dropped is asked for.
+const A_WHILE: Duration = Duration::from_millis(200);
 
 pub(super) fn peers() -> Vec<Peer> {
     let peer = |block: u32| Peer {
@@ -121,17 +123,9 @@ impl Source for Sniffer {
                 self.next = (self.next + 1) % self.blocks;
                 continue;
             }
-            let a_while = Timespec {
-                tv_sec: 0,
-                tv_nsec: 200_000_000,
-            };
-            let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
-            if poll(&mut fds, Some(&a_while))? == 0 {
+            if !comes(&self.socket, A_WHILE)? {
                 fold.lost += u64::from(sys::take_drops(self.socket.as_fd())?);
-                if patience
-                    .as_mut()
-                    .is_some_and(|patience| patience.is_over(fold))
-                {
+                if is_over(&mut patience, fold) {
                     break;
                 }
             }
