@@ -154,6 +154,7 @@ mod tests {
     use super::*;
     use crate::vm::boot::{Patience, boot};
     use crate::vm::qemu::{Console, Machine};
+    use crate::vm::script;
     use crate::vm::verdict::Expected;
 
     struct Host {
@@ -168,8 +169,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             fs::write(dir.path().join("kvm"), "").unwrap();
             let qemu = dir.path().join("qemu");
-            fs::write(&qemu, format!("#!/bin/sh\n{script}\n")).unwrap();
-            fs::set_permissions(&qemu, fs::Permissions::from_mode(0o755)).unwrap();
+            script::write(&qemu, script);
             let cache = Cache::at(dir.path().join("cache")).unwrap();
             Host {
                 dir,

@@ -228,7 +228,6 @@ fn kill_with_parent(command: &mut Command, parent: u32) {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use anyhow::bail;
@@ -236,6 +235,7 @@ mod tests {
 
     use super::*;
     use crate::vm::qemu::Accel;
+    use crate::vm::script;
 
     const FOR_EVER: Patience = Patience {
         boot: Duration::from_secs(60),
@@ -250,8 +250,7 @@ mod tests {
         each: &mut dyn FnMut(&Report) -> Result<()>,
     ) -> Result<End> {
         let qemu = dir.join("qemu");
-        fs::write(&qemu, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&qemu, fs::Permissions::from_mode(0o755)).unwrap();
+        script::write(&qemu, script);
         let machine = Machine {
             accel: Accel::Tcg,
             icount: false,

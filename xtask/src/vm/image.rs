@@ -121,14 +121,12 @@ fn applets(busybox: &Path) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
+    use crate::vm::script;
 
     fn busybox(dir: &Path) -> ImageFile {
         let source = dir.join("busybox");
-        fs::write(&source, "#!/bin/sh\nprintf 'busybox\\nls\\nping\\n'\n").unwrap();
-        fs::set_permissions(&source, fs::Permissions::from_mode(0o755)).unwrap();
+        script::write(&source, "printf 'busybox\\nls\\nping\\n'");
         ImageFile {
             dst: "/bin/busybox".into(),
             mode: 0o755,
