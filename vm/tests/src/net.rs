@@ -11,6 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::pin::pin;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use std::{panic, process, thread};
 
@@ -287,6 +288,11 @@ impl Wire {
 /// One end of a wire: where, the interface's name, its address (a /24).
 pub type End<'a> = (&'a Namespace, &'a str, Ipv4Addr);
 
+/// Held while a pair is made. The first one makes the kernel load `veth`; a second that
+/// comes meanwhile is refused (`EOPNOTSUPP`), as busybox's modprobe takes a module that
+/// is being loaded for one that is there.
+static VETH: Mutex<()> = Mutex::new(());
+
 /// Joins two namespaces by a veth pair.
 pub fn connect(one: End<'_>, two: End<'_>) {
     let other = two.0.file();
@@ -295,6 +301,8 @@ pub fn connect(one: End<'_>, two: End<'_>) {
         .build();
     let pair = LinkVeth::new(one.1, two.1).set_info_data(InfoData::Veth(InfoVeth::Peer(peer)));
     one.0.enter(|| {
+        // Somebody's panic is one, not everybody's.
+        let _held = VETH.lock().unwrap_or_else(PoisonError::into_inner);
         configure(async |handle| {
             let add = handle.link().add(pair.build());
             add.execute().await.expect("a veth pair");
