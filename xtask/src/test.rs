@@ -14,11 +14,12 @@ use crate::tally::{self, Tally};
 use crate::vm::machine::Options;
 use crate::vm_test::Choice;
 use crate::{
-    build_module, gen_api, gen_bindings, kernel, oracle, self_check, static_check, ui, vm_test,
-    workspace, ynl,
+    bench, build_module, gen_api, gen_bindings, kernel, oracle, self_check, static_check, ui,
+    vm_test, workspace, ynl,
 };
 
-/// Run everything: formatting, lints, unit tests, bindings, module, static checks, guests, oracle
+/// Run everything: formatting, lints, unit tests, bindings, module, static checks, guests, oracle,
+/// figures, harness
 ///
 /// Exit status: 0 when all passed, 1 when anything did not.
 #[derive(clap::Args)]
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
     let kernels = kernel::chosen_for_test(&args.kernel, args.all_kernels)?;
     let options = &args.options;
 
-    let steps: [Step<'_>; 14] = [
+    let steps: [Step<'_>; 15] = [
         ("formatting", Box::new(|| cargo("fmt --all --check", &[]))),
         (
             "clippy",
@@ -86,6 +87,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
             Box::new(|| self_check::run(&kernels, options, &Choice::ALL, locked)),
         ),
         ("oracle", Box::new(|| agreement(options, locked))),
+        ("bench", Box::new(|| bench::check_ours(options, locked))),
         (
             "harness",
             Box::new(|| {

@@ -1,7 +1,8 @@
 //! The figures that the repository records, and whether others are worse.
 //!
 //! A figure depends on the kernel and on the compilers of the module and of the
-//! programs; so each record says of which, and is held against nothing else.
+//! programs; so each record says of which, and is held against nothing else. Which QEMU
+//! counts should not matter: where a figure is worse and that is another one, it is said.
 
 use std::fs;
 use std::path::PathBuf;
@@ -66,21 +67,37 @@ pub(super) fn write(record: Record) -> Result<()> {
     fs::write(&path, text).with_context(|| format!("write {}", path.display()))
 }
 
-/// What is wrong with a run, compared with what is recorded: a line each. `all`: what
-/// is recorded has to be there, too.
-pub(super) fn compare(records: &[Record], now: &Record, all: bool) -> Vec<String> {
+/// What a run is, compared with what is recorded.
+#[derive(Debug, PartialEq)]
+pub(super) enum Comparison {
+    /// A line for each thing that is wrong.
+    Made(Vec<String>),
+    /// None was made: it is of another compiler.
+    OtherCompiler(Vec<String>),
+}
+
+/// Compares a run with what is recorded. `all`: what is recorded has to be there, too.
+pub(super) fn compare(records: &[Record], now: &Record, all: bool) -> Comparison {
     let kernel = &now.conditions.kernel;
     let recorded = records
         .iter()
         .find(|record| record.conditions.kernel == *kernel);
     let Some(recorded) = recorded else {
-        return vec![format!("nothing is recorded of {kernel}: {HOW}")];
+        return Comparison::Made(vec![format!("nothing is recorded of {kernel}: {HOW}")]);
     };
-    let differ = differences(&recorded.conditions, &now.conditions);
+    let (old, new) = (&recorded.conditions, &now.conditions);
+    let kernel = difference("the kernel", &old.release, &new.release);
+    if let Some(line) = kernel {
+        return Comparison::Made(vec![line, format!("figures cannot be compared: {HOW}")]);
+    }
+    let compilers = [
+        difference("the C compiler", &old.cc, &new.cc),
+        difference("the Rust compiler", &old.rustc, &new.rustc),
+    ];
+    let mut differ: Vec<_> = compilers.into_iter().flatten().collect();
     if !differ.is_empty() {
-        let mut lines = differ;
-        lines.push(format!("figures cannot be compared: {HOW}"));
-        return lines;
+        differ.push(format!("figures cannot be compared: {HOW}"));
+        return Comparison::OtherCompiler(differ);
     }
     let mut lines = Vec::new();
     for old in &recorded.figures {
@@ -98,23 +115,17 @@ pub(super) fn compare(records: &[Record], now: &Record, all: bool) -> Vec<String
             ));
         }
     }
-    lines
+    if let (false, Some(line)) = (lines.is_empty(), difference("QEMU", &old.qemu, &new.qemu)) {
+        lines.push(line);
+    }
+    Comparison::Made(lines)
 }
 
 const HOW: &str = "where the change is meant, `cargo xtask bench --record`, and look at the \
                    difference of vm/bench/figures.json";
 
-fn differences(old: &Conditions, new: &Conditions) -> Vec<String> {
-    let parts = [
-        ("the kernel", &old.release, &new.release),
-        ("the C compiler", &old.cc, &new.cc),
-        ("the Rust compiler", &old.rustc, &new.rustc),
-        ("QEMU", &old.qemu, &new.qemu),
-    ];
-    let differ = parts.into_iter().filter(|(_, old, new)| old != new);
-    differ
-        .map(|(what, old, new)| format!("{what} is {new}; what is recorded is of {old}"))
-        .collect()
+fn difference(what: &str, old: &str, new: &str) -> Option<String> {
+    (old != new).then(|| format!("{what} is {new}; what is recorded is of {old}"))
 }
 
 fn worse(old: &Figure, new: &Figure) -> Option<String> {
@@ -171,7 +182,10 @@ mod tests {
     }
 
     fn lines(old: Record, new: &Record) -> Vec<String> {
-        compare(&[old], new, true)
+        match compare(&[old], new, true) {
+            Comparison::Made(lines) => lines,
+            Comparison::OtherCompiler(lines) => panic!("{lines:?}"),
+        }
     }
 
     #[test]
@@ -229,7 +243,21 @@ mod tests {
         assert!(found[0].contains("not measured"), "{found:?}");
         assert!(found[1].contains("not recorded"), "{found:?}");
         // Somebody asked for some only.
-        assert_eq!(compare(&[old], &record(&[]), false).len(), 0);
+        let some = compare(&[old], &record(&[]), false);
+        assert_eq!(some, Comparison::Made(Vec::new()));
+    }
+
+    #[test]
+    fn another_qemu_is_named_where_a_figure_is_worse() {
+        let old = record(&[figure("a", 1_000.0)]);
+        let mut new = record(&[figure("a", 1_000.0)]);
+        new.conditions.qemu = "QEMU 10".to_owned();
+        assert_eq!(lines(old.clone(), &new).len(), 0);
+        new.figures[0].value = 2_000.0;
+        let found = lines(old, &new);
+        assert!(found[0].ends_with("100.0 % worse"), "{found:?}");
+        assert_eq!(found[1], "QEMU is QEMU 10; what is recorded is of QEMU 7.2");
+        assert_eq!(found.len(), 2);
     }
 
     #[test]
@@ -237,13 +265,25 @@ mod tests {
         let old = record(&[figure("a", 1.0)]);
         let mut new = record(&[figure("a", 9_999.0)]);
         new.conditions.cc = "gcc 14".to_owned();
-        let found = lines(old.clone(), &new);
+        let Comparison::OtherCompiler(found) = compare(std::slice::from_ref(&old), &new, true)
+        else {
+            panic!("it was compared");
+        };
         assert_eq!(
             found[0],
             "the C compiler is gcc 14; what is recorded is of gcc 12"
         );
         assert!(found[1].contains("cannot be compared"), "{found:?}");
         assert_eq!(found.len(), 2);
+
+        // The repository says which kernel.
+        new.conditions.release = "6.1.0-51".to_owned();
+        let found = lines(old.clone(), &new);
+        assert_eq!(
+            found[0],
+            "the kernel is 6.1.0-51; what is recorded is of 6.1.0-50"
+        );
+        assert!(found[1].contains("cannot be compared"), "{found:?}");
 
         new.conditions.kernel = "edge".to_owned();
         let found = lines(old, &new);

@@ -60,7 +60,7 @@ struct Report {
 }
 
 pub(super) fn run(args: &Args, locked: bool) -> Result<()> {
-    let guest = prepare(args, &args.options, locked)?;
+    let guest = prepare(args.kernel.as_deref(), &args.options, locked)?;
     if guest.is_emulated() {
         ui::warn(
             "the CPU is emulated: these are the ratios of QEMU's translator, and no machine's",

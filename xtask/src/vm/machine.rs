@@ -73,6 +73,14 @@ impl Options {
         }
     }
 
+    /// The same machine, whatever else could run its CPUs.
+    pub(crate) fn emulated(&self) -> Options {
+        Options {
+            accel: accel::Wanted::Tcg,
+            ..self.clone()
+        }
+    }
+
     /// Whether somebody said how many CPUs there are to be.
     pub(crate) fn says_cpus(&self) -> bool {
         self.smp.is_some()
