@@ -3,7 +3,8 @@
  * Does any subscription want a packet? The cheap questions first, then the
  * subscriber's own program.
  *
- * Called by hook.c for each packet, and by params.c to make what it asks.
+ * Called by hook.c for each packet of a tap whose subscription does not want
+ * all, and by params.c to make what it asks.
  */
 
 #include <linux/filter.h>

@@ -39,6 +39,16 @@ int icmptap_filter_set_prog(struct icmptap_filter *filter,
 			    struct netlink_ext_ack *extack);
 void icmptap_filter_uninit(struct icmptap_filter *filter);
 
+/* Any context. Of all packets of a family. */
+static inline bool icmptap_filter_wants_all(const struct icmptap_filter *filter,
+					    u8 family)
+{
+	const struct icmptap_types *types = family == NFPROTO_IPV4 ?
+					    &filter->icmp : &filter->icmpv6;
+
+	return types->all && !filter->ifindex && !filter->prog;
+}
+
 bool icmptap_filter_ask(const struct icmptap_filter *filter,
 			const struct icmptap_packet *pkt);
 

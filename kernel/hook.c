@@ -59,8 +59,10 @@ static __always_inline bool offer(const struct list_head *links,
 	list_for_each_entry_rcu(link, links, node) {
 		struct icmptap_sub *sub = link->sub;
 
-		if (icmptap_filter_match(&sub->params.filter, pkt) &&
-		    icmptap_stream_put(sub, pkt))
+		if (link->picky &&
+		    !icmptap_filter_match(&sub->params.filter, pkt))
+			continue;
+		if (icmptap_stream_put(sub, pkt))
 			drop |= sub->params.drop;
 	}
 	return drop;
@@ -233,6 +235,8 @@ int icmptap_hook_attach(struct icmptap_sub *sub)
 			continue;
 		link->sub = sub;
 		link->linked = true;
+		link->picky = !icmptap_filter_wants_all(&sub->params.filter,
+							family_of(i));
 		list_add_tail_rcu(&link->node, sub->params.all_netns ?
 				  &all_netns[i] : &taps->tap[i].links);
 		err = update_taps(sub, i);

@@ -20,9 +20,10 @@ struct icmptap_sub;
 
 /* A subscription's place at one tap, or at that tap of every namespace. */
 struct icmptap_link {
-	struct list_head node;	/* RCU */
-	struct icmptap_sub *sub;
+	struct list_head node;	/* icmptap_subs_lock; packets: RCU */
+	struct icmptap_sub *sub;	/* constant while linked */
 	bool linked;		/* icmptap_subs_lock */
+	bool picky;		/* does not want all; constant while linked */
 };
 
 int icmptap_hook_attach(struct icmptap_sub *sub);

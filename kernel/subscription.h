@@ -70,7 +70,7 @@ struct icmptap_sub {
 	refcount_t refs;	/* one is the list's */
 	struct mutex stop_lock;	/* two threads may share the owner */
 	struct list_head node;	/* icmptap_subs_lock */
-	struct icmptap_link links[ICMPTAP_TAPS];	/* icmptap_subs_lock */
+	struct icmptap_link links[ICMPTAP_TAPS];	/* see hook.h */
 	struct icmptap_ratelimit limit;	/* written by any CPU */
 };
 
