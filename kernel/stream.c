@@ -11,9 +11,11 @@
  * streams and by genl.c for FLUSH.
  */
 
+#include <linux/bottom_half.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/skbuff.h>
 #include <net/sock.h>
 
@@ -28,8 +30,8 @@
  *
  * By the clock of the records, so that a packet costs one look at a clock. It
  * may be set, and the batch must go all the same: a flush that seems to be
- * more than an interval ahead tells of that. One that is a little ahead is
- * another CPU's, since @now_ns was read.
+ * more than an interval ahead tells of that. One that is a little ahead came
+ * between, since @now_ns was read: from another CPU, or a softirq on this one.
  *
  * Any context that may take the stream's lock; holds it.
  */
@@ -41,10 +43,13 @@ static s64 left_ns(const struct icmptap_stream *stream, u64 now_ns)
 	return since < -interval ? 0 : interval - since;
 }
 
-/* As left_ns(). */
+/* As left_ns(), which is positive where this is false: mostly one comparison. */
 static bool is_due(const struct icmptap_stream *stream, u64 now_ns)
 {
-	return left_ns(stream, now_ns) <= 0;
+	u64 interval = stream->sub->params.flush_ns;
+	u64 since = now_ns - stream->flushed_ns;
+
+	return since >= interval && since + interval >= 2 * interval;
 }
 
 /*
@@ -295,20 +300,30 @@ static void take(struct icmptap_stream *stream, struct icmptap_packet *pkt)
  * From here on the packet ends in exactly one of the counters.
  *
  * Context: a netfilter hook, in softirq or process context, under the
- * rcu_read_lock() that keeps @sub. Takes this CPU's stream lock;
- * should the task migrate before it has it, the lock is what counts.
+ * rcu_read_lock() that keeps @sub. Takes this CPU's stream lock.
  * Return: false if it was passed over by sampling, and so is not matched.
  */
 bool icmptap_stream_put(struct icmptap_sub *sub, struct icmptap_packet *pkt)
 {
-	struct icmptap_stream *stream = raw_cpu_ptr(sub->streams);
+	/*
+	 * Most packets come in a softirq, or with softirqs off: nothing on this
+	 * CPU comes between then, and the task stays on it (with PREEMPT_RT,
+	 * too). Only who does not pays for spin_lock_bh().
+	 */
+	bool in_process = !in_softirq();
+	struct icmptap_stream *stream;
 	bool matched;
 
-	spin_lock_bh(&stream->lock);
-	matched = !is_sampled_out(stream);
+	if (in_process)
+		local_bh_disable();
+	stream = this_cpu_ptr(sub->streams);
+	spin_lock(&stream->lock);
+	matched = sub->params.sample == 1 || !is_sampled_out(stream);
 	if (matched)
 		take(stream, pkt);
-	spin_unlock_bh(&stream->lock);
+	spin_unlock(&stream->lock);
+	if (in_process)
+		local_bh_enable();
 
 	return matched;
 }
