@@ -14,7 +14,7 @@
 #include <net/netlink.h>
 
 #include "filter.h"
-#include "record.h"
+#include "packet.h"
 
 /* Any context. */
 static bool wants_interface(const struct icmptap_filter *filter,

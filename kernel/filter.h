@@ -11,7 +11,7 @@
 #include <linux/types.h>
 #include <linux/icmptap.h>
 
-#include "record.h"
+#include "packet.h"
 
 struct bpf_prog;
 struct netlink_ext_ack;
@@ -63,9 +63,9 @@ bool icmptap_filter_ask(const struct icmptap_filter *filter,
 static inline bool icmptap_filter_match(const struct icmptap_filter *filter,
 					const struct icmptap_packet *pkt)
 {
-	const struct icmptap_types *types = pkt->family == NFPROTO_IPV4 ?
+	const struct icmptap_types *types = pkt->kind.family == NFPROTO_IPV4 ?
 					    &filter->icmp : &filter->icmpv6;
-	u8 type = pkt->icmp_type;
+	u8 type = pkt->kind.icmp_type;
 
 	if (!types->all && (pkt->flags & ICMPTAP_F_NO_ICMP ||
 			    !(types->map[type / 8] & BIT(type % 8))))

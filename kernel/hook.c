@@ -19,7 +19,7 @@
 
 #include "filter.h"
 #include "hook.h"
-#include "record.h"
+#include "packet.h"
 #include "stream.h"
 #include "subscription.h"
 
@@ -73,8 +73,8 @@ static __always_inline bool offer(const struct list_head *links,
  * back from a queue to userspace); under the rcu_read_lock() of nf_hook(),
  * which keeps subscriptions and links.
  */
-static unsigned int on_packet(const struct icmptap_tap *tap,
-			      struct icmptap_packet *pkt)
+static __always_inline unsigned int on_packet(const struct icmptap_tap *tap,
+					      struct icmptap_packet *pkt)
 {
 	bool drop = offer(&tap->links, pkt);
 

@@ -25,7 +25,7 @@
 
 #include "hook.h"
 #include "imp2.h"
-#include "record.h"
+#include "packet.h"
 #include "stream.h"
 #include "subscription.h"
 
@@ -74,9 +74,9 @@ static void open_message(struct sk_buff *msg,
 	nlmsg_put(msg, 0, 0, IMP2_K_MSG, 0, 0);
 }
 
-static void put_addresses(struct sk_buff *msg, const struct icmptap_packet *pkt)
+static void put_addresses(void *to, const struct icmptap_packet *pkt)
 {
-	struct packet_info *payload = skb_put(msg, sizeof(*payload));
+	struct packet_info *payload = to;
 	const struct iphdr *iph = ip_hdr(pkt->skb);
 
 	payload->src = iph->saddr;

@@ -2,8 +2,8 @@
 /*
  * icmptap: every ICMP packet that passes netfilter, over netlink.
  *
- * A packet's way: hook.c, filter.c, record.c, stream.c, and out by genl.c or
- * imp2.c.
+ * A packet's way: hook.c, packet.c, filter.c, record.c, stream.c, and out by
+ * genl.c or imp2.c.
  */
 
 #include <linux/init.h>

@@ -137,7 +137,8 @@ static bool open_batch(struct icmptap_stream *stream, unsigned int room,
 
 	door->open(msg, stream);
 	stream->batch = msg;
-	stream->limit = door->hdrlen + room;
+	stream->next = skb_tail_pointer(msg);
+	stream->end = stream->next + room;
 	return true;
 }
 
@@ -174,7 +175,10 @@ static void flush(struct icmptap_stream *stream, u64 now_ns)
 	if (!msg)
 		return;
 
+	skb_put(msg, stream->next - skb_tail_pointer(msg));
 	stream->batch = NULL;
+	stream->next = NULL;
+	stream->end = NULL;
 	stream->flushed_ns = now_ns;
 	counters->queued = 0;
 
@@ -240,8 +244,35 @@ static bool is_sampled_out(struct icmptap_stream *stream)
 	return false;
 }
 
+/* Has the open batch room for so many bytes? Context: as make_room(). */
+static bool has_room(const struct icmptap_stream *stream, unsigned int len)
+{
+	return stream->end - stream->next >= len;
+}
+
+/*
+ * Opens a batch for a record of @len bytes, for more of them unless this one is
+ * to leave at once. What has no room in the batch that is open must not wait for
+ * it.
+ *
+ * Softirq or process context, stream->lock held.
+ */
+static noinline bool make_room(struct icmptap_stream *stream, unsigned int len,
+			       u64 now_ns)
+{
+	const struct icmptap_sub *sub = stream->sub;
+	unsigned int hdrlen = sub->door->hdrlen;
+	unsigned int room = len;
+
+	flush(stream, now_ns);
+	if (!is_due(stream, now_ns) && hdrlen + len < sub->params.batch)
+		room = sub->params.batch - hdrlen;
+	return open_batch(stream, room, len);
+}
+
 /* Gives a packet its sequence number. Softirq or process, stream->lock held. */
-static void take(struct icmptap_stream *stream, struct icmptap_packet *pkt)
+static __always_inline void take(struct icmptap_stream *stream,
+				 struct icmptap_packet *pkt)
 {
 	struct icmptap_sub *sub = stream->sub;
 	const struct icmptap_door *door = sub->door;
@@ -249,7 +280,6 @@ static void take(struct icmptap_stream *stream, struct icmptap_packet *pkt)
 	unsigned int len = door->put ? door->put_len :
 				       icmptap_record_len(pkt, snaplen);
 	u64 now_ns = icmptap_packet_time(pkt);
-	bool at_once;
 
 	stream->counters.matched++;
 
@@ -260,36 +290,27 @@ static void take(struct icmptap_stream *stream, struct icmptap_packet *pkt)
 		return;
 	}
 
-	/* What does not fit any more must not wait for this one. */
-	if (stream->batch && stream->batch->len + len > stream->limit)
-		flush(stream, now_ns);
-
-	at_once = is_due(stream, now_ns);
-
-	if (!stream->batch) {
-		unsigned int room = len;
-
-		if (!at_once && door->hdrlen + len < sub->params.batch)
-			room = sub->params.batch - door->hdrlen;
-
-		if (!open_batch(stream, room, len)) {
-			stream->counters.lost_nomem++;
-			return;
-		}
+	if (unlikely(!has_room(stream, len)) &&
+	    !make_room(stream, len, now_ns)) {
+		stream->counters.lost_nomem++;
+		return;
 	}
 
 	if (door->put)
-		door->put(stream->batch, pkt);
+		door->put(stream->next, pkt);
 	else
-		icmptap_record_put(stream->batch, pkt, snaplen, len);
+		icmptap_record_put(stream->next, pkt, snaplen, len);
+	stream->next += len;
 	stream->counters.queued++;
 
 	/* Full is a batch that could not hold one more like this. */
-	if (at_once || stream->batch->len + len > stream->limit)
+	if (unlikely(!has_room(stream, len) || is_due(stream, now_ns))) {
 		flush(stream, now_ns);
-	/* It frees what is kept, too, where each batch is full with one record. */
-	if (stream->batch || stream->busy)
-		arm_timer(stream, now_ns);
+		/* It frees what is kept, where each batch has one record. */
+		if (!stream->busy)
+			return;
+	}
+	arm_timer(stream, now_ns);
 }
 
 /**

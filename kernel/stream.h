@@ -32,15 +32,16 @@ struct icmptap_counters {
 #define ICMPTAP_PAGES	4
 
 struct icmptap_stream {
-	spinlock_t lock;	/* guards the next ten */
+	spinlock_t lock;	/* guards what follows, to pages */
 	bool timer_armed;
 	bool busy;		/* a batch took pages since the timer ran */
-	unsigned int limit;	/* bytes that the open batch may have */
 	u32 skip;		/* packets to pass over before the next sample */
 	u32 rate_credit;	/* events that need no look at the rate limit */
 	struct icmptap_counters counters;
 	u64 flushed_ns;		/* CLOCK_REALTIME of the last flush */
 	struct sk_buff *batch;	/* the open batch, or NULL */
+	u8 *next;		/* in it: where the next record goes */
+	u8 *end;		/* in it: where its room ends */
 	unsigned int next_page;	/* of the next ones */
 	struct page *pages[ICMPTAP_PAGES];	/* batches' memory, in turn */
 

@@ -41,15 +41,18 @@ struct icmptap_params {
 
 /*
  * A door is a netlink protocol through which subscriptions come and messages
- * leave. All but send() only write into @msg, which has room.
+ * leave. open() and put() only write to where there is room.
  */
 struct icmptap_door {
 	unsigned int hdrlen;	/* bytes of a message before its records */
 
 	void (*open)(struct sk_buff *msg, const struct icmptap_stream *stream);
-	/* Appends what says less than a record: so many bytes; or NULL. */
+	/*
+	 * Writes what says less than a record; or NULL. Always so many bytes:
+	 * the memory may have been another subscription's.
+	 */
 	unsigned int put_len;
-	void (*put)(struct sk_buff *msg, const struct icmptap_packet *pkt);
+	void (*put)(void *to, const struct icmptap_packet *pkt);
 	/* Consumes @msg. Negative: the subscriber did not get it. */
 	int (*send)(const struct icmptap_sub *sub, struct sk_buff *msg,
 		    u32 count);
