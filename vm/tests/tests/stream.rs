@@ -276,6 +276,7 @@ fn memory_that_is_used_again_tells_nothing() {
         for seq in 0..300 {
             sender.send(&Ipv4::icmp(echo(1, seq, data)).bytes());
         }
+        settle();
         let mut batches = Vec::new();
         let mut buffer = vec![0; 1 << 16];
         while let Some(batch) = reader.receive_now(&mut buffer).expect("receive") {
