@@ -3,8 +3,8 @@
  * One packet at a hook, looked at once: what its taps' subscriptions ask of
  * it, and what every record of it has in common.
  *
- * What each packet goes through is inline: calls from file to file took a
- * seventh of what it cost (docs/performance.md).
+ * What each packet goes through is inline: calls from file to file were much
+ * of what it cost (docs/adr/0009-the-fast-path-is-inline.md).
  */
 #ifndef ICMPTAP_PACKET_H
 #define ICMPTAP_PACKET_H

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::Figure;
+use super::{Figure, is_wanted};
 use crate::workspace;
 
 /// Worse by more than this part is a failure.
@@ -76,8 +76,9 @@ pub(super) enum Comparison {
     OtherCompiler(Vec<String>),
 }
 
-/// Compares a run with what is recorded. `all`: what is recorded has to be there, too.
-pub(super) fn compare(records: &[Record], now: &Record, all: bool) -> Comparison {
+/// Compares a run with what is recorded: of that, all that is called by one of `names`
+/// has to be there, or all if there are none.
+pub(super) fn compare(records: &[Record], now: &Record, names: &[String]) -> Comparison {
     let kernel = &now.conditions.kernel;
     let recorded = records
         .iter()
@@ -103,7 +104,9 @@ pub(super) fn compare(records: &[Record], now: &Record, all: bool) -> Comparison
     for old in &recorded.figures {
         match now.figures.iter().find(|new| new.is_of(old)) {
             Some(new) => lines.extend(worse(old, new)),
-            None if all => lines.push(format!("{}: recorded, but not measured", old.title())),
+            None if is_wanted(names, &old.name) => {
+                lines.push(format!("{}: recorded, but not measured", old.title()))
+            }
             None => (),
         }
     }
@@ -182,7 +185,7 @@ mod tests {
     }
 
     fn lines(old: Record, new: &Record) -> Vec<String> {
-        match compare(&[old], new, true) {
+        match compare(&[old], new, &[]) {
             Comparison::Made(lines) => lines,
             Comparison::OtherCompiler(lines) => panic!("{lines:?}"),
         }
@@ -238,13 +241,22 @@ mod tests {
     #[test]
     fn what_is_missing_or_new_is_said() {
         let (old, new) = (record(&[figure("a", 1.0)]), record(&[figure("b", 1.0)]));
-        let found = lines(old.clone(), &new);
+        let found = lines(old, &new);
         assert_eq!(found.len(), 2);
         assert!(found[0].contains("not measured"), "{found:?}");
         assert!(found[1].contains("not recorded"), "{found:?}");
-        // Somebody asked for some only.
-        let some = compare(&[old], &record(&[]), false);
-        assert_eq!(some, Comparison::Made(Vec::new()));
+    }
+
+    #[test]
+    fn of_what_somebody_asked_for_nothing_may_be_missing() {
+        let old = record(&[figure("held", 1.0), figure("latency", 1.0)]);
+        let new = record(&[figure("held", 1.0)]);
+        let compare = |name: &str| compare(std::slice::from_ref(&old), &new, &[name.to_owned()]);
+        assert_eq!(compare("he"), Comparison::Made(Vec::new()));
+        let Comparison::Made(found) = compare("late") else {
+            panic!("it was not compared");
+        };
+        assert!(found[0].contains("not measured"), "{found:?}");
     }
 
     #[test]
@@ -265,7 +277,7 @@ mod tests {
         let old = record(&[figure("a", 1.0)]);
         let mut new = record(&[figure("a", 9_999.0)]);
         new.conditions.cc = "gcc 14".to_owned();
-        let Comparison::OtherCompiler(found) = compare(std::slice::from_ref(&old), &new, true)
+        let Comparison::OtherCompiler(found) = compare(std::slice::from_ref(&old), &new, &[])
         else {
             panic!("it was compared");
         };
