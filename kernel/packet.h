@@ -101,13 +101,14 @@ static inline void icmptap_packet_init_ipv4(struct icmptap_packet *pkt,
 
 	icmptap_packet_begin(pkt, skb, state);
 
-	if (unlikely(ip_is_fragment(iph)))
+	if (unlikely(ip_is_fragment(iph))) {
 		pkt->flags |= ICMPTAP_F_FRAGMENT;
+		if (iph->frag_off & htons(IP_OFFSET))
+			pkt->flags |= ICMPTAP_F_NO_ICMP;
+	}
 	if (unlikely(hdrlen < sizeof(*iph)))
 		pkt->flags |= ICMPTAP_F_NO_ICMP | ICMPTAP_F_MALFORMED;
-	else if (unlikely(iph->frag_off & htons(IP_OFFSET)))
-		pkt->flags |= ICMPTAP_F_NO_ICMP;
-	else
+	else if (!(pkt->flags & ICMPTAP_F_NO_ICMP))
 		icmptap_packet_find_icmp(pkt, hdrlen, sizeof(struct icmphdr));
 }
 
