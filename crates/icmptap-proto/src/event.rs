@@ -71,9 +71,8 @@ impl<'a> Batch<'a> {
     #[inline]
     pub fn events(&self) -> Events<'a> {
         Events {
-            records: self.records,
-            start: self.at,
-            cursor: self.cursor(),
+            rest: self.records,
+            from: self.cursor(),
         }
     }
 
@@ -92,9 +91,48 @@ impl<'a> Batch<'a> {
 /// See [`Batch::events`].
 #[derive(Debug, Clone)]
 pub struct Events<'a> {
-    records: &'a [u8],
-    start: usize,
-    cursor: Cursor,
+    /// From the next record to the end of the message.
+    rest: &'a [u8],
+    /// `at` alone is behind: it follows from `rest`.
+    from: Cursor,
+}
+
+impl<'a> Events<'a> {
+    /// As [`next`](Iterator::next), in fewer instructions, as long as all is well.
+    /// `None`: ask `next` why.
+    #[inline]
+    pub fn next_whole(&mut self) -> Option<EventRef<'a>> {
+        let Cursor { left, cpu, seq, .. } = self.from;
+        if left == 0 {
+            return None;
+        }
+        let Extent {
+            hdrlen,
+            caplen,
+            len,
+        } = Extent::decode(self.rest)?;
+        let (record, rest) = self.rest.split_at_checked(len)?;
+        let header = Header(record.first_chunk()?);
+        let packet = record.get(hdrlen..hdrlen + caplen)?;
+        self.rest = rest;
+        self.from.left = left - 1;
+        self.from.seq = seq.wrapping_add(1);
+        Some(EventRef {
+            cpu,
+            seq,
+            header,
+            packet,
+        })
+    }
+
+    /// Where it has come to.
+    #[inline]
+    pub fn cursor(&self) -> Cursor {
+        Cursor {
+            at: self.from.end - self.rest.len(),
+            ..self.from
+        }
+    }
 }
 
 impl<'a> Iterator for Events<'a> {
@@ -102,10 +140,14 @@ impl<'a> Iterator for Events<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let step = self
-            .cursor
-            .step(&self.records[self.cursor.at - self.start..]);
-        step.map(|step| step.map(|place| place.event_in(self.records, self.start)))
+        if let Some(event) = self.next_whole() {
+            return Some(Ok(event));
+        }
+        let mut cursor = self.cursor();
+        let error = cursor.end(self.rest);
+        self.rest = &[];
+        self.from = cursor;
+        error.map(Err)
     }
 }
 
@@ -133,31 +175,31 @@ impl Default for Cursor {
 }
 
 impl Cursor {
+    /// The events from here on, in the datagram that holds the batch.
+    /// [`Events::cursor`] leads back.
+    #[inline]
+    pub fn events_in(self, datagram: &[u8]) -> Events<'_> {
+        Events {
+            rest: self.rest(datagram),
+            from: self,
+        }
+    }
+
     /// Where the next event lies in the datagram that holds the batch. `None`
     /// after the last, and after an error.
     #[inline]
     pub fn next_in(&mut self, datagram: &[u8]) -> Option<Result<Place, DecodeError>> {
-        self.step(datagram.get(self.at..self.end).unwrap_or_default())
+        match self.next_whole_in(datagram) {
+            Some(place) => Some(Ok(place)),
+            None => self.end(self.rest(datagram)).map(Err),
+        }
     }
 
     /// As [`next_in`](Self::next_in), in fewer instructions, as long as all is well.
     /// `None`: ask `next_in` why.
     #[inline]
     pub fn next_whole_in(&mut self, datagram: &[u8]) -> Option<Place> {
-        self.step_if_whole(datagram.get(self.at..self.end)?)
-    }
-
-    /// `rest`: from the next record to the end of the message.
-    #[inline]
-    fn step(&mut self, rest: &[u8]) -> Option<Result<Place, DecodeError>> {
-        match self.step_if_whole(rest) {
-            Some(place) => Some(Ok(place)),
-            None => self.end(rest).map(Err),
-        }
-    }
-
-    #[inline]
-    fn step_if_whole(&mut self, rest: &[u8]) -> Option<Place> {
+        let rest = datagram.get(self.at..self.end)?;
         if self.left == 0 {
             return None;
         }
@@ -174,6 +216,18 @@ impl Cursor {
         self.left -= 1;
         self.seq = self.seq.wrapping_add(1);
         Some(place)
+    }
+
+    /// How many events are left, as the batch has it.
+    #[inline]
+    pub fn left(self) -> u32 {
+        self.left
+    }
+
+    /// From the next record to the end of the message.
+    #[inline]
+    fn rest(self, datagram: &[u8]) -> &[u8] {
+        datagram.get(self.at..self.end).unwrap_or_default()
     }
 
     /// There is no next event: is that as it should be?
@@ -211,18 +265,12 @@ impl Place {
     /// If this is not the datagram in which the place was found, and shorter.
     #[inline]
     pub fn event(self, datagram: &[u8]) -> EventRef<'_> {
-        self.event_in(datagram, 0)
-    }
-
-    /// `bytes` start at byte `start` of the datagram.
-    #[inline]
-    fn event_in(self, bytes: &[u8], start: usize) -> EventRef<'_> {
-        let header = bytes[self.at - start..].first_chunk();
+        let header = datagram[self.at..].first_chunk();
         EventRef {
             cpu: self.cpu,
             seq: self.seq,
             header: Header(header.expect("the record is whole")),
-            packet: &bytes[self.packet - start..self.packet_end - start],
+            packet: &datagram[self.packet..self.packet_end],
         }
     }
 }

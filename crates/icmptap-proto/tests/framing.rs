@@ -440,6 +440,17 @@ proptest! {
             found += 1;
         }
         prop_assert_eq!(found, records.len());
+        // And from wherever one of them is, the other goes on.
+        let mut cursor = batch.cursor();
+        for left in (0..events.len()).rev() {
+            prop_assert_eq!(cursor.left() as usize, left + 1);
+            let mut rest = cursor.events_in(&bytes);
+            prop_assert!(rest.clone().map(Result::unwrap).eq(events[events.len() - left - 1..].iter().copied()));
+            rest.next_whole();
+            cursor = rest.cursor();
+        }
+        prop_assert_eq!(cursor.left(), 0);
+        prop_assert!(cursor.next_in(&bytes).is_none());
     }
 
     #[test]

@@ -247,6 +247,10 @@ fn a_damaged_batch_says_what_is_wrong_and_where() {
                 while cursor.next_whole_in(&datagram).is_some() {}
                 assert_eq!(cursor.next_in(&datagram).unwrap().unwrap_err(), error);
                 assert!(cursor.next_in(&datagram).is_none(), "and it ends");
+                let mut events = batch.events();
+                while events.next_whole().is_some() {}
+                assert_eq!(events.next().unwrap().unwrap_err(), error);
+                assert!(events.next().is_none(), "and it ends");
                 error.to_string()
             }
         }

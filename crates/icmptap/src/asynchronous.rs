@@ -11,7 +11,7 @@ use futures_core::Stream;
 use icmptap_proto::reply::{Info, Parameters};
 use tokio::{io::unix::AsyncFd, task::coop};
 
-use crate::{Error, Item, OwnedItem, Stopper, Summary, core::Step, session::Session, sys};
+use crate::{Error, Item, Items, OwnedItem, Stopper, Summary, core::Step, session::Session, sys};
 
 /// Receives ICMP messages from the kernel, from
 /// [`Builder::subscribe_async`](crate::Builder::subscribe_async) on.
@@ -68,7 +68,18 @@ impl AsyncSubscription {
     /// [`Error::Decode`] and [`Error::Truncated`] the next call goes on.
     pub async fn recv(&mut self) -> Result<Option<Item<'_>>, Error> {
         let step = poll_fn(|cx| self.poll_step(cx)).await?;
-        Ok(self.item(step))
+        Ok(self.session.item(step))
+    }
+
+    /// Waits for what comes next, and lends all events that the kernel sent with
+    /// it: the cheapest way to many of them. `None`: as [`recv`](Self::recv).
+    /// Nothing is lost if the wait is given up.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub async fn recv_many(&mut self) -> Result<Option<Items<'_>>, Error> {
+        let step = poll_fn(|cx| self.poll_step(cx)).await?;
+        Ok(self.session.items(step))
     }
 
     /// Makes the kernel send what is batched. It comes with the next items.
@@ -119,14 +130,6 @@ impl AsyncSubscription {
             }
         }
     }
-
-    fn item(&self, step: Step) -> Option<Item<'_>> {
-        match step {
-            Step::Event(place) => Some(Item::Event(self.session.event(place))),
-            Step::Lost(lost) => Some(Item::Lost(lost)),
-            Step::Ended | Step::Hungry => None,
-        }
-    }
 }
 
 /// Items for keeps, until it is stopped. After an error it goes on if
@@ -136,7 +139,8 @@ impl Stream for AsyncSubscription {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        let item = ready!(this.poll_step(cx)).map(|step| this.item(step).map(|i| i.to_owned()));
+        let item =
+            ready!(this.poll_step(cx)).map(|step| this.session.item(step).map(|i| i.to_owned()));
         Poll::Ready(item.transpose())
     }
 }

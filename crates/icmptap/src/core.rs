@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use icmptap_proto::{
     DecodeError, FamilyId,
-    event::{Batch, Cursor, EventRef, Place, is_batch},
+    event::{self, Batch, Cursor, EventRef, Place, is_batch},
     nlmsg::{self, Generic, Message},
     reply::{Counters, Done, Refusal, Status},
     request,
@@ -53,10 +53,11 @@ impl<T> Dump<T> {
 }
 
 /// What comes next.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// An event, which [`Core::event`] lends.
-    Event(Place),
+    /// An event: [`Core::next_event`] has it, and [`Core::events`] those behind it
+    /// as well.
+    Event,
     Lost(Lost),
     /// Everything that was received has been handed out.
     Hungry,
@@ -250,11 +251,14 @@ impl Core {
     /// What comes next. After an error it goes on behind what was damaged.
     pub(crate) fn advance(&mut self) -> Result<Step, Error> {
         loop {
-            if let Some(place) = self.next_event() {
-                return Ok(Step::Event(place));
-            }
-            if let Some(Err(error)) = self.cursor.next_in(self.current.bytes()) {
-                return Err(error.into());
+            let mut cursor = self.cursor;
+            match cursor.next_in(self.current.bytes()) {
+                Some(Ok(_)) => return Ok(Step::Event),
+                Some(Err(error)) => {
+                    self.cursor = cursor;
+                    return Err(error.into());
+                }
+                None => {}
             }
             let mut messages = nlmsg::messages_from(self.current.bytes(), self.next_message);
             let message = messages.next();
@@ -290,10 +294,19 @@ impl Core {
         Some(place)
     }
 
-    /// The event of [`Step::Event`].
+    /// The event of [`next_event`](Self::next_event).
     #[inline]
     pub(crate) fn event(&self, place: Place) -> EventRef<'_> {
         place.event(self.current.bytes())
+    }
+
+    /// What is left of the batch that is being handed out.
+    pub(crate) fn events(&mut self) -> Events<'_> {
+        Events {
+            rest: self.cursor.events_in(self.current.bytes()),
+            cursor: &mut self.cursor,
+            received: &mut self.tally.received,
+        }
     }
 
     /// The final counters, once the subscription has ended.
@@ -306,6 +319,37 @@ impl Core {
 
     pub(crate) fn tally(&self) -> Tally {
         self.tally
+    }
+}
+
+/// Events that the kernel sent at once, in order: see
+/// [`Subscription::recv_many`](crate::Subscription::recv_many).
+///
+/// Those that are not taken, the subscription hands out next.
+#[derive(Debug)]
+pub struct Events<'a> {
+    rest: event::Events<'a>,
+    /// Where the subscription goes on.
+    cursor: &'a mut Cursor,
+    received: &'a mut u64,
+}
+
+impl<'a> Iterator for Events<'a> {
+    type Item = EventRef<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<EventRef<'a>> {
+        // What is damaged ends it, and is the subscription's next error.
+        self.rest.next_whole()
+    }
+}
+
+impl Drop for Events<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let before = self.cursor.left();
+        *self.cursor = self.rest.cursor();
+        *self.received += u64::from(before - self.cursor.left());
     }
 }
 
@@ -356,6 +400,7 @@ fn take(
 #[cfg(test)]
 mod tests {
     use icmptap_proto::{
+        Cpu,
         reply::{CpuStats, Parameters},
         testing::{self, FAMILY, Record},
     };
@@ -382,7 +427,8 @@ mod tests {
         let mut steps = String::new();
         loop {
             match core.advance().expect("no error") {
-                Step::Event(place) => {
+                Step::Event => {
+                    let place = core.next_event().expect("as it says");
                     assert!(!core.event(place).packet().is_empty());
                     steps.push('e');
                 }
@@ -391,6 +437,12 @@ mod tests {
                 Step::Ended => return steps + ".",
             }
         }
+    }
+
+    /// Sequence numbers of the next ones, that many of those that came at once.
+    fn take(core: &mut Core, count: usize) -> Vec<u64> {
+        assert_eq!(core.advance().unwrap(), Step::Event);
+        core.events().take(count).map(|event| event.seq()).collect()
     }
 
     #[test]
@@ -416,7 +468,7 @@ mod tests {
     fn an_answer_in_the_middle_of_a_batch_disturbs_nothing() {
         let mut core = core();
         receive(&mut core, &events(0, 0, 3));
-        assert!(matches!(core.advance(), Ok(Step::Event(..))));
+        assert_eq!(take(&mut core, 1), [0]);
         let seq = core.next_seq();
         core.sort(&events(3, 0, 2), seq, Parameters::decode)
             .unwrap();
@@ -476,7 +528,7 @@ mod tests {
     fn what_was_delivered_before_the_end_is_handed_out() {
         let mut core = core();
         receive(&mut core, &events(0, 0, 2));
-        assert!(matches!(core.advance(), Ok(Step::Event(..))));
+        assert_eq!(take(&mut core, 1), [0]);
         assert!(core.stop().is_some());
         assert!(core.stop().is_none(), "asked only once");
         assert_eq!(steps(&mut core), "e?");
@@ -534,6 +586,42 @@ mod tests {
         receive(&mut core, &events(2, 1, 1));
         assert_eq!(steps(&mut core), "2e?");
         assert_eq!(core.tally().disagreements, 1);
+    }
+
+    #[test]
+    fn what_is_not_taken_of_many_comes_next() {
+        let mut core = core();
+        receive(&mut core, &events(5, 5, 4));
+        assert_eq!(
+            core.advance().unwrap(),
+            Step::Lost(Lost {
+                cpu: Cpu(0),
+                count: 5
+            })
+        );
+        assert_eq!(take(&mut core, 2), [5, 6]);
+        assert_eq!(core.tally().received, 2);
+        let place = core.next_event().unwrap();
+        assert_eq!(core.event(place).seq(), 7);
+        assert_eq!(take(&mut core, 9), [8]);
+        assert_eq!(core.tally().received, 4);
+        assert_eq!(steps(&mut core), "?");
+        assert_eq!(core.events().count(), 0, "there is no batch");
+        assert_eq!(core.tally().received, 4);
+    }
+
+    #[test]
+    fn damage_ends_many_events_and_is_the_next_error() {
+        let mut core = core();
+        let mut bytes = events(0, 0, 3);
+        let len = (bytes.len() - 48) / 3;
+        bytes[48 + 2 * len] = 7;
+        receive(&mut core, &bytes);
+        assert_eq!(core.advance().unwrap(), Step::Event);
+        assert_eq!(core.events().count(), 2);
+        assert_eq!(core.tally().received, 2);
+        assert!(matches!(core.advance(), Err(Error::Decode(_))));
+        assert_eq!(steps(&mut core), "?");
     }
 
     #[test]

@@ -17,6 +17,9 @@
 //! # Ok::<(), icmptap::Error>(())
 //! ```
 //!
+//! In a flood, [`Subscription::recv_many`] lends all that came at once, and costs
+//! a reader less.
+//!
 //! Every option of the module is one of [`Builder`], filters in tcpdump's
 //! language included (feature `pcap`, on by default). With the feature `tokio`
 //! there is `AsyncSubscription` too, which waits as a task does.
@@ -46,6 +49,7 @@ mod subscription;
 mod summary;
 mod sys;
 
+pub use self::core::Events;
 #[cfg(feature = "tokio")]
 pub use asynchronous::AsyncSubscription;
 pub use builder::Builder;
@@ -62,5 +66,5 @@ pub use icmptap_proto::{
 };
 pub use imp2::Imp2;
 pub use stop::Stopper;
-pub use subscription::{Item, Iter, OwnedItem, Received, Subscription};
+pub use subscription::{Item, Items, Iter, OwnedItem, Received, Subscription};
 pub use summary::{AuditError, Summary};

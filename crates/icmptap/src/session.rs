@@ -8,7 +8,7 @@ use icmptap_proto::{
 };
 
 use crate::{
-    Client, Error, Operation, Stopper, Summary,
+    Client, Error, Item, Items, Operation, Stopper, Summary,
     core::{Empty, Step},
     socket::Socket,
 };
@@ -99,10 +99,31 @@ impl Session {
         self.client.core.next_event()
     }
 
-    /// The event of [`Step::Event`].
+    /// The event of [`next_event`](Self::next_event).
     #[inline]
     pub(crate) fn event(&self, place: Place) -> EventRef<'_> {
         self.client.core.event(place)
+    }
+
+    /// What a step leads to. `None`: nothing, or the end.
+    pub(crate) fn item(&mut self, step: Step) -> Option<Item<'_>> {
+        match step {
+            Step::Event => {
+                let place = self.next_event()?;
+                Some(Item::Event(self.event(place)))
+            }
+            Step::Lost(lost) => Some(Item::Lost(lost)),
+            Step::Hungry | Step::Ended => None,
+        }
+    }
+
+    /// As [`item`](Self::item), with the other events of the batch.
+    pub(crate) fn items(&mut self, step: Step) -> Option<Items<'_>> {
+        match step {
+            Step::Event => Some(Items::Events(self.client.core.events())),
+            Step::Lost(lost) => Some(Items::Lost(lost)),
+            Step::Hungry | Step::Ended => None,
+        }
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), Error> {

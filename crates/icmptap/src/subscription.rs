@@ -9,7 +9,7 @@ use icmptap_proto::{
     sequence::Lost,
 };
 
-use crate::{Builder, Error, Stopper, Summary, core::Step, session::Session};
+use crate::{Builder, Error, Events, Stopper, Summary, core::Step, session::Session};
 
 /// What a subscription hands out, borrowed from its buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,15 @@ impl Item<'_> {
             Self::Lost(lost) => OwnedItem::Lost(*lost),
         }
     }
+}
+
+/// What a subscription hands out at once.
+#[derive(Debug)]
+pub enum Items<'a> {
+    /// At least one packet.
+    Events(Events<'a>),
+    /// Packets that did not make it, at the place where they are missing.
+    Lost(Lost),
 }
 
 /// What a wait with a deadline ends with.
@@ -108,10 +117,34 @@ impl Subscription {
 
     #[inline(never)]
     fn recv_next_batch(&mut self) -> Result<Option<Item<'_>>, Error> {
-        match self.receive(None)? {
-            Received::Item(item) => Ok(Some(item)),
-            Received::Nothing | Received::Ended => Ok(None),
-        }
+        let step = self.wait(None)?;
+        Ok(self.session.item(step))
+    }
+
+    /// Waits for what comes next, and lends all events that the kernel sent with
+    /// it: the cheapest way to many of them. `None`: as [`recv`](Self::recv).
+    ///
+    /// ```no_run
+    /// # use icmptap::{Items, Subscription};
+    /// # let mut subscription = Subscription::builder().subscribe()?;
+    /// while let Some(items) = subscription.recv_many()? {
+    ///     match items {
+    ///         Items::Events(events) => {
+    ///             for event in events {
+    ///                 println!("{:?} > {:?}", event.src(), event.dst());
+    ///             }
+    ///         }
+    ///         Items::Lost(lost) => println!("{} lost on cpu {}", lost.count, lost.cpu),
+    ///     }
+    /// }
+    /// # Ok::<(), icmptap::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn recv_many(&mut self) -> Result<Option<Items<'_>>, Error> {
+        let step = self.wait(None)?;
+        Ok(self.session.items(step))
     }
 
     /// Waits for the next item until then. A deadline that has passed does not
@@ -120,22 +153,27 @@ impl Subscription {
     /// # Errors
     /// As [`recv`](Self::recv).
     pub fn recv_before(&mut self, deadline: Instant) -> Result<Received<'_>, Error> {
-        self.receive(Some(deadline))
+        if let Some(place) = self.session.next_event() {
+            return Ok(Received::Item(Item::Event(self.session.event(place))));
+        }
+        let step = self.wait(Some(deadline))?;
+        Ok(match (step, self.session.item(step)) {
+            (_, Some(item)) => Received::Item(item),
+            (Step::Ended, None) => Received::Ended,
+            _ => Received::Nothing,
+        })
     }
 
-    fn receive(&mut self, deadline: Option<Instant>) -> Result<Received<'_>, Error> {
+    /// [`Step::Hungry`]: the deadline has passed.
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<Step, Error> {
         loop {
             match self.session.next()? {
-                Step::Event(place) => {
-                    return Ok(Received::Item(Item::Event(self.session.event(place))));
-                }
-                Step::Lost(lost) => return Ok(Received::Item(Item::Lost(lost))),
-                Step::Ended => return Ok(Received::Ended),
                 Step::Hungry => {}
+                step => return Ok(step),
             }
             let stopper = Some(self.session.stopper());
             if !self.session.socket().wait(stopper, deadline)? {
-                return Ok(Received::Nothing);
+                return Ok(Step::Hungry);
             }
         }
     }

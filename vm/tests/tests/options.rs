@@ -12,7 +12,7 @@ use futures_core::Stream;
 use icmptap::event::Event;
 use icmptap::reply::Counters;
 use icmptap::{
-    Client, Error, Families, Family, FlushInterval, Hook, Hooks, IfIndex, Instruction, Item,
+    Client, Error, Families, Family, FlushInterval, Hook, Hooks, IfIndex, Instruction, Item, Items,
     OwnedItem, Pid, Protocol, RateLimit, Sampling, Snaplen, Stopper, Subscription, TypeSet,
     Verdict,
 };
@@ -572,8 +572,11 @@ fn tokio_waits_and_is_woken_by_events_and_by_a_stop() {
                 stopper.stop();
             });
             let mut rest = 0;
-            while subscription.recv().await.expect("receive").is_some() {
-                rest += 1;
+            while let Some(items) = subscription.recv_many().await.expect("receive") {
+                match items {
+                    Items::Events(events) => rest += events.count(),
+                    Items::Lost(lost) => panic!("{lost:?}"),
+                }
             }
             stop.join().expect("the thread");
             assert_eq!(rest, 1);

@@ -4,7 +4,8 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use icmptap::{BatchSize, FlushInterval, Item, OwnedItem, Received, Snaplen, Subscription};
+use icmptap::event::EventRef;
+use icmptap::{BatchSize, FlushInterval, Item, Items, OwnedItem, Received, Snaplen, Subscription};
 use icmptap_proto::{
     FamilyId,
     request::{self, Wishes},
@@ -28,13 +29,16 @@ fn next(subscription: &mut Subscription, patience: Duration) -> Option<u16> {
         .recv_before(Instant::now() + patience)
         .expect("receive")
     {
-        Received::Item(Item::Event(event)) => {
-            let packet = event.packet();
-            Some(u16::from_be_bytes([packet[26], packet[27]]))
-        }
+        Received::Item(Item::Event(event)) => Some(seq(&event)),
         Received::Nothing => None,
         other => panic!("{other:?}"),
     }
+}
+
+/// Of an echo request.
+fn seq(event: &EventRef<'_>) -> u16 {
+    let packet = event.packet();
+    u16::from_be_bytes([packet[26], packet[27]])
 }
 
 fn ping(sender: &Sender, seq: u16) {
@@ -89,6 +93,42 @@ fn flush_sends_what_waits() {
     for seq in 1..=3 {
         // What flush() sent is there: no wait.
         assert_eq!(next(&mut subscription, Duration::ZERO), Some(seq));
+    }
+}
+
+#[test]
+fn events_that_come_at_once_are_lent_at_once() {
+    // One CPU, one stream.
+    stay_on_one_cpu();
+    let wire = Wire::new();
+    let sender = Sender::new(&wire);
+    let builder = Subscription::builder().flush_interval(NEVER);
+    let mut subscription = subscribe(&wire.right, &builder);
+    for seq in 1..=7 {
+        ping(&sender, seq);
+    }
+    settle();
+    subscription.flush().expect("flush");
+
+    // The first one left alone.
+    assert_eq!(many(&mut subscription, 9), [1]);
+    assert_eq!(many(&mut subscription, 2), [2, 3]);
+    // What was not taken comes next, one by one or not.
+    assert_eq!(next(&mut subscription, Duration::ZERO), Some(4));
+    assert_eq!(many(&mut subscription, 9), [5, 6, 7]);
+
+    subscription.stop().expect("stop");
+    assert!(subscription.recv_many().expect("receive").is_none());
+    let summary = subscription.finish().expect("finish");
+    summary.audit().expect("both sides agree");
+    assert_eq!(summary.received, 7);
+}
+
+/// The sequence numbers of the next echo requests: so many of those that come at once.
+fn many(subscription: &mut Subscription, count: usize) -> Vec<u16> {
+    match subscription.recv_many().expect("receive") {
+        Some(Items::Events(events)) => events.take(count).map(|event| seq(&event)).collect(),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use anyhow::{Result, bail, ensure};
 use icmptap::event::EventRef;
-use icmptap::{BatchSize, Builder, FlushInterval, Item, Received, Snaplen, Subscription, TypeSet};
+use icmptap::{
+    BatchSize, Builder, FlushInterval, Item, Items, Received, Snaplen, Subscription, TypeSet,
+};
 
 use super::{Patience, Peer, Source};
 use crate::fold::{Event, Fold};
@@ -57,9 +59,13 @@ impl Source for Library {
         const ENDED: &str = "the subscription ended";
         let Some(patience) = patience else {
             while !fold.is_complete(count) {
-                match self.0.recv()? {
-                    Some(Item::Event(event)) => add(fold, &event)?,
-                    Some(Item::Lost(lost)) => fold.lost += lost.count,
+                match self.0.recv_many()? {
+                    Some(Items::Events(events)) => {
+                        for event in events {
+                            add(fold, &event)?;
+                        }
+                    }
+                    Some(Items::Lost(lost)) => fold.lost += lost.count,
                     None => bail!(ENDED),
                 }
             }
