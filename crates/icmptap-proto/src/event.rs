@@ -83,7 +83,7 @@ impl<'a> Batch<'a> {
             end: self.at + self.records.len(),
             left: self.count,
             cpu: self.cpu,
-            seq: self.seq,
+            end_seq: self.seq.wrapping_add(self.count.into()),
         }
     }
 }
@@ -102,8 +102,7 @@ impl<'a> Events<'a> {
     /// `None`: ask `next` why.
     #[inline]
     pub fn next_whole(&mut self) -> Option<EventRef<'a>> {
-        let Cursor { left, cpu, seq, .. } = self.from;
-        if left == 0 {
+        if self.from.left == 0 {
             return None;
         }
         let Extent {
@@ -114,15 +113,15 @@ impl<'a> Events<'a> {
         let (record, rest) = self.rest.split_at_checked(len)?;
         let header = Header(record.first_chunk()?);
         let packet = record.get(hdrlen..hdrlen + caplen)?;
-        self.rest = rest;
-        self.from.left = left - 1;
-        self.from.seq = seq.wrapping_add(1);
-        Some(EventRef {
-            cpu,
-            seq,
+        let event = EventRef {
+            cpu: self.from.cpu,
+            seq: self.from.seq(),
             header,
             packet,
-        })
+        };
+        self.rest = rest;
+        self.from.left -= 1;
+        Some(event)
     }
 
     /// Where it has come to.
@@ -158,7 +157,8 @@ pub struct Cursor {
     end: usize,
     left: u32,
     cpu: Cpu,
-    seq: u64,
+    /// The sequence number behind the last event: so that nothing but `left` counts.
+    end_seq: u64,
 }
 
 /// Behind the last event of no batch.
@@ -169,7 +169,7 @@ impl Default for Cursor {
             end: 0,
             left: 0,
             cpu: Cpu(0),
-            seq: 0,
+            end_seq: 0,
         }
     }
 }
@@ -207,15 +207,20 @@ impl Cursor {
         let packet = self.at + extent.hdrlen;
         let place = Place {
             cpu: self.cpu,
-            seq: self.seq,
+            seq: self.seq(),
             at: self.at,
             packet,
             packet_end: packet + extent.caplen,
         };
         self.at += extent.len;
         self.left -= 1;
-        self.seq = self.seq.wrapping_add(1);
         Some(place)
+    }
+
+    /// The next event's sequence number.
+    #[inline]
+    fn seq(self) -> u64 {
+        self.end_seq.wrapping_sub(self.left.into())
     }
 
     /// How many events are left, as the batch has it.
