@@ -117,7 +117,7 @@ const DO_NOT_ALLOCATE: &[&str] = &[
 ];
 
 /// What the compiler has put in, to watch the rest, by their beginnings.
-const INSTRUMENTS: &[&str] = &["__asan_", "__gcov_", "__kasan_", "__sanitizer_"];
+const INSTRUMENTS: &[&str] = &["__asan_", "__gcov_", "__kasan_", "__sanitizer_", "__ubsan_"];
 
 /// Calls that cannot be made to fail for want of memory: function, callee, why not.
 const CANNOT_FAIL: &[(&str, &str, &str)] = &[
