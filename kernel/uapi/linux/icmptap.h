@@ -17,7 +17,7 @@
  * Counts additions to this file. A program built against a lower number
  * works; one built against a higher number finds less than it knows.
  */
-#define ICMPTAP_SCHEMA_VERSION	2
+#define ICMPTAP_SCHEMA_VERSION	3
 
 enum icmptap_cmd {
 	ICMPTAP_CMD_UNSPEC,
@@ -46,6 +46,8 @@ enum icmptap_info_attr {
 	ICMPTAP_INFO_BATCH_MAX,		/* u32: bytes */
 	ICMPTAP_INFO_FLUSH_MAX_US,	/* u32: microseconds */
 	ICMPTAP_INFO_FILTER_MAX,	/* u32: instructions */
+	ICMPTAP_INFO_MAX_BYTES,		/* u64: cap on the memory kept for all */
+	ICMPTAP_INFO_PAD,
 
 	__ICMPTAP_INFO_MAX,
 	ICMPTAP_INFO_MAX = __ICMPTAP_INFO_MAX - 1
@@ -81,6 +83,10 @@ enum icmptap_sub_attr {
 	ICMPTAP_SUB_NETNS,		/* u32: inode number of the socket's netns */
 	ICMPTAP_SUB_PID,		/* u32: who subscribed; 0: not seen, or gone */
 	ICMPTAP_SUB_COMM,		/* string: its command; empty without PID */
+	ICMPTAP_SUB_ID,			/* u64: no other has it until the module goes */
+	ICMPTAP_SUB_BYTES,		/* u64: memory that is kept for it */
+	ICMPTAP_SUB_TAPS_MISSING,	/* u32: hooks refused in other netns */
+	ICMPTAP_SUB_PAD,
 
 	__ICMPTAP_SUB_MAX,
 	ICMPTAP_SUB_MAX = __ICMPTAP_SUB_MAX - 1
@@ -136,6 +142,9 @@ enum icmptap_stats_attr {
 	ICMPTAP_STATS_NETNS,		/* u32: inode number */
 	ICMPTAP_STATS_SUBSCRIPTIONS,	/* u32: living ones */
 	ICMPTAP_STATS_COUNTERS,		/* nested: enum icmptap_counter_attr */
+	ICMPTAP_STATS_BYTES,		/* u64: memory kept for the living ones */
+	ICMPTAP_STATS_BYTES_TOTAL,	/* u64: kept for those of all netns */
+	ICMPTAP_STATS_PAD,
 
 	__ICMPTAP_STATS_MAX,
 	ICMPTAP_STATS_MAX = __ICMPTAP_STATS_MAX - 1
