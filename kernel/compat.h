@@ -24,4 +24,11 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 #define genl_info_dump genl_dumpit_info
 #endif
 
+/* What we export is for our own modules. Its name became a string. */
+#ifdef HAVE_NAMESPACE_STRINGS
+#define ICMPTAP_NS "ICMPTAP"
+#else
+#define ICMPTAP_NS ICMPTAP
+#endif
+
 #endif /* ICMPTAP_COMPAT_H */

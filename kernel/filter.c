@@ -43,12 +43,13 @@ bool icmptap_filter_ask(const struct icmptap_filter *filter,
 }
 
 /*
- * What the kernel objects to in a program, which it does not say itself. Its
- * verdict counts: this only looks for words.
+ * Says what the kernel objects to in a program, which it does not say itself.
+ * Its verdict counts: this only looks for words.
  *
  * Any context.
  */
-static const char *objection(const struct sock_filter *insns, unsigned int len)
+static void explain(const struct sock_filter *insns, unsigned int len,
+		    struct netlink_ext_ack *extack)
 {
 	unsigned int pc;
 
@@ -59,35 +60,45 @@ static const char *objection(const struct sock_filter *insns, unsigned int len)
 		switch (insn->code) {
 		case BPF_ALU | BPF_DIV | BPF_K:
 		case BPF_ALU | BPF_MOD | BPF_K:
-			if (!insn->k)
-				return "the filter divides by zero";
-			break;
+			if (insn->k)
+				break;
+			NL_SET_ERR_MSG(extack, "the filter divides by zero");
+			return;
 		case BPF_ALU | BPF_LSH | BPF_K:
 		case BPF_ALU | BPF_RSH | BPF_K:
-			if (insn->k >= 32)
-				return "the filter shifts by more than 31 bits";
-			break;
+			if (insn->k < 32)
+				break;
+			NL_SET_ERR_MSG(extack,
+				       "the filter shifts by more than 31 bits");
+			return;
 		case BPF_LD | BPF_MEM:
 		case BPF_LDX | BPF_MEM:
 		case BPF_ST:
 		case BPF_STX:
-			if (insn->k >= BPF_MEMWORDS)
-				return "the filter uses a memory word that there is not";
-			break;
+			if (insn->k < BPF_MEMWORDS)
+				break;
+			NL_SET_ERR_MSG(extack,
+				       "the filter uses a memory word that there is not");
+			return;
 		case BPF_JMP | BPF_JA:
-			if (insn->k >= left)
-				return "a jump leads out of the filter";
-			break;
+			if (insn->k < left)
+				break;
+			NL_SET_ERR_MSG(extack, "a jump leads out of the filter");
+			return;
 		default:
-			if (BPF_CLASS(insn->code) == BPF_JMP &&
-			    (insn->jt >= left || insn->jf >= left))
-				return "a jump leads out of the filter";
-			break;
+			if (BPF_CLASS(insn->code) != BPF_JMP ||
+			    (insn->jt < left && insn->jf < left))
+				break;
+			NL_SET_ERR_MSG(extack, "a jump leads out of the filter");
+			return;
 		}
 	}
 	if (BPF_CLASS(insns[len - 1].code) != BPF_RET)
-		return "the filter does not end with a return";
-	return "the filter has an unknown instruction, or reads memory before it is written";
+		NL_SET_ERR_MSG(extack,
+			       "the filter does not end with a return");
+	else
+		NL_SET_ERR_MSG(extack,
+			       "the filter has an unknown instruction, or reads memory before it is written");
 }
 
 /**
@@ -120,11 +131,11 @@ int icmptap_filter_set_prog(struct icmptap_filter *filter,
 		filter->prog = NULL;
 		NL_SET_BAD_ATTR(extack, attr);
 		if (err == -EINVAL) {
-			extack->_msg = objection(fprog.filter, fprog.len);
+			explain(fprog.filter, fprog.len, extack);
 			return err;
 		}
 		/* Which the kernel has other, internal numbers for, too. */
-		extack->_msg = "no memory for the filter";
+		NL_SET_ERR_MSG(extack, "no memory for the filter");
 		return -ENOMEM;
 	}
 	filter->prog_len = fprog.len;
@@ -137,17 +148,6 @@ void icmptap_filter_set_types(struct icmptap_types *types,
 {
 	nla_memcpy(types->map, attr, sizeof(types->map));
 	types->all = !memchr_inv(types->map, 0xff, sizeof(types->map));
-}
-
-/* Makes a filter that wants every packet. Any context. */
-void icmptap_filter_init(struct icmptap_filter *filter)
-{
-	*filter = (struct icmptap_filter) {
-		.icmp.all = true,
-		.icmpv6.all = true,
-	};
-	memset(filter->icmp.map, 0xff, sizeof(filter->icmp.map));
-	memset(filter->icmpv6.map, 0xff, sizeof(filter->icmpv6.map));
 }
 
 /* Process context. No packet in a hook sees @filter any more. */

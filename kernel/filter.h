@@ -8,6 +8,7 @@
 
 #include <linux/bits.h>
 #include <linux/netfilter.h>
+#include <linux/string.h>
 #include <linux/types.h>
 #include <linux/icmptap.h>
 
@@ -31,13 +32,23 @@ struct icmptap_filter {
 	struct icmptap_types icmpv6;
 };
 
-void icmptap_filter_init(struct icmptap_filter *filter);
 void icmptap_filter_set_types(struct icmptap_types *types,
 			      const struct nlattr *attr);
 int icmptap_filter_set_prog(struct icmptap_filter *filter,
 			    const struct nlattr *attr,
 			    struct netlink_ext_ack *extack);
 void icmptap_filter_uninit(struct icmptap_filter *filter);
+
+/* Makes a filter that wants every packet. Any context. */
+static inline void icmptap_filter_init(struct icmptap_filter *filter)
+{
+	*filter = (struct icmptap_filter) {
+		.icmp.all = true,
+		.icmpv6.all = true,
+	};
+	memset(filter->icmp.map, 0xff, sizeof(filter->icmp.map));
+	memset(filter->icmpv6.map, 0xff, sizeof(filter->icmpv6.map));
+}
 
 /* Any context. Of all packets of a family. */
 static inline bool icmptap_filter_wants_all(const struct icmptap_filter *filter,

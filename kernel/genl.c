@@ -11,6 +11,7 @@
 #include <linux/genetlink.h>
 #include <linux/module.h>
 #include <linux/skbuff.h>
+#include <linux/user_namespace.h>
 #include <linux/uuid.h>
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
@@ -34,7 +35,7 @@ static_assert(EVENTS_HDRLEN % 8 == 0);
 /* Fresh per load: a reader sees that counters began again. */
 static u8 boot_id[16] __ro_after_init;
 
-/* Softirq or process context, stream->lock held; so in send(). */
+/* Softirq or process context, stream->lock held. */
 static void open_events(struct sk_buff *msg,
 			const struct icmptap_stream *stream)
 {
@@ -46,24 +47,40 @@ static void open_events(struct sk_buff *msg,
 		.hdrlen = sizeof(*batch),
 		.cpu = stream->cpu,
 		.seq = stream->counters.matched - 1,
-		.lost = icmptap_counters_lost(&stream->counters),
 	};
 }
 
-static int send_events(const struct icmptap_sub *sub, struct sk_buff *msg,
-		       u32 count)
+/* Any context that may write to @msg. */
+static struct icmptap_batch *batch_of(struct sk_buff *msg)
 {
-	struct nlmsghdr *nlh = nlmsg_hdr(msg);
-	struct icmptap_batch *batch = genlmsg_data(nlmsg_data(nlh));
+	return genlmsg_data(nlmsg_data(nlmsg_hdr(msg)));
+}
 
-	batch->count = count;
-	nlmsg_end(msg, nlh);
+/* As open_events(). */
+static void close_events(struct sk_buff *msg, u32 count)
+{
+	batch_of(msg)->count = count;
+	nlmsg_end(msg, nlmsg_hdr(msg));
+}
+
+/*
+ * Softirq, no lock held. All that came before this batch is settled by now:
+ * what is not delivered is lost.
+ */
+static int send_events(const struct icmptap_sub *sub, struct sk_buff *msg,
+		       u64 delivered)
+{
+	struct icmptap_batch *batch = batch_of(msg);
+
+	batch->lost = batch->seq - delivered;
 	return genlmsg_unicast(sub->net, msg, sub->portid);
 }
 
 static const struct icmptap_door genl_door = {
+	.owner = THIS_MODULE,
 	.hdrlen = EVENTS_HDRLEN,
 	.open = open_events,
+	.close = close_events,
 	.send = send_events,
 };
 
@@ -89,16 +106,26 @@ int icmptap_genl_check_capable(struct sk_buff *request,
 	return -EPERM;
 }
 
-/* As icmptap_genl_check_capable(), for all network namespaces. */
+/*
+ * As icmptap_genl_check_capable(), for all network namespaces. What a socket
+ * is sent, whoever rules its network namespace can read: on an nlmon device.
+ */
 int icmptap_genl_check_global(struct sk_buff *request,
 			      struct netlink_ext_ack *extack)
 {
-	if (netlink_capable(request, CAP_NET_ADMIN))
-		return 0;
+	const struct net *net = sock_net(NETLINK_CB(request).sk);
 
-	NL_SET_ERR_MSG(extack,
-		       "CAP_NET_ADMIN is required in the initial user namespace, to see all network namespaces");
-	return -EPERM;
+	if (!netlink_capable(request, CAP_NET_ADMIN)) {
+		NL_SET_ERR_MSG(extack,
+			       "CAP_NET_ADMIN is required in the initial user namespace, to see all network namespaces");
+		return -EPERM;
+	}
+	if (net->user_ns != &init_user_ns) {
+		NL_SET_ERR_MSG(extack,
+			       "all network namespaces are seen only from one that belongs to the initial user namespace: others could read along here");
+		return -EPERM;
+	}
+	return 0;
 }
 
 /*
@@ -154,7 +181,9 @@ static int put_info(struct sk_buff *msg)
 	    nla_put_u32(msg, ICMPTAP_INFO_BATCH_MAX, ICMPTAP_BATCH_MAX) ||
 	    nla_put_u32(msg, ICMPTAP_INFO_FLUSH_MAX_US,
 			ICMPTAP_FLUSH_MAX_US) ||
-	    nla_put_u32(msg, ICMPTAP_INFO_FILTER_MAX, BPF_MAXINSNS))
+	    nla_put_u32(msg, ICMPTAP_INFO_FILTER_MAX, BPF_MAXINSNS) ||
+	    nla_put_u64_64bit(msg, ICMPTAP_INFO_MAX_BYTES,
+			      icmptap_subs_max_bytes(), ICMPTAP_INFO_PAD))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -205,11 +234,14 @@ static int begin(struct sk_buff *skb, struct genl_info *info,
 		return PTR_ERR(sub);
 	}
 
+	/* The reply before the first event; without it there is none. */
 	err = icmptap_genl_send_reply(msg, header, 0, info);
 	if (err) {
 		icmptap_sub_end(sub);
 		NL_SET_ERR_MSG(info->extack,
 			       "no room for the reply in the receive buffer");
+	} else {
+		icmptap_sub_start(sub);
 	}
 	icmptap_sub_put(sub);
 	return err;

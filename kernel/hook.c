@@ -8,11 +8,14 @@
  * listens.
  */
 
+#include <linux/atomic.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/mutex.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
 #include <linux/rculist.h>
+#include <linux/sched.h>
 #include <net/ipv6.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
@@ -24,25 +27,39 @@
 #include "subscription.h"
 
 struct icmptap_tap {
-	struct list_head links;	/* RCU; written under icmptap_subs_lock */
-	const struct list_head *everywhere;	/* of all_netns[], the same tap's */
+	struct list_head links;	/* RCU; written under taps->lock */
+	const struct list_head *everywhere;	/* links of the same everywhere[] */
 	struct nf_hook_ops ops;
-	bool registered;	/* icmptap_subs_lock */
+	unsigned int users;	/* subscriptions of this namespace; taps->lock */
+	bool registered;	/* taps->lock */
+	bool missing;		/* wanted, and refused; taps->lock */
 };
 
 struct icmptap_taps {
+	struct mutex lock;
 	struct icmptap_tap tap[ICMPTAP_TAPS];
-	struct list_head node;	/* all_taps; icmptap_subs_lock */
+	struct list_head node;	/* all_taps; everywhere_lock */
 	struct net *net;
+};
+
+/* What listens at one tap in every network namespace. */
+struct everywhere {
+	struct list_head links;	/* RCU; written under everywhere_lock */
+	unsigned int users;	/* written under everywhere_lock */
+	atomic_t missing;	/* taps of this kind that are missing */
 };
 
 static unsigned int taps_id __read_mostly;
 
-/* The taps of every network namespace; icmptap_subs_lock. */
-static LIST_HEAD(all_taps);
+/*
+ * Guards everywhere[] and all_taps, and is held while all namespaces are
+ * walked: only what concerns all of them takes it. taps->lock is inside.
+ */
+static DEFINE_MUTEX(everywhere_lock);
+static struct everywhere everywhere[ICMPTAP_TAPS];
 
-/* Links of those who listen everywhere. RCU; written under icmptap_subs_lock. */
-static struct list_head all_netns[ICMPTAP_TAPS];
+/* The taps of every network namespace; everywhere_lock. */
+static LIST_HEAD(all_taps);
 
 /*
  * Gives a packet to those on @links who want it. Returns whether one of them
@@ -165,100 +182,162 @@ static bool wants(const struct icmptap_sub *sub, unsigned int nth)
 }
 
 /*
- * Has a tap's netfilter hook there if, and only if, somebody listens.
+ * Has a tap's netfilter hook there if, and only if, somebody wants it. Who
+ * changes the users of everywhere[] comes to each namespace afterwards: so
+ * the last to come sees what is true.
  *
- * Process context, sleeps; icmptap_subs_lock held.
+ * Process context, sleeps; taps->lock held.
  */
-static int update_tap(struct net *net, struct icmptap_tap *tap)
+static int update_tap(struct icmptap_taps *taps, unsigned int nth)
 {
-	bool wanted = !list_empty(&tap->links) || !list_empty(tap->everywhere);
-	int err;
+	struct icmptap_tap *tap = &taps->tap[nth];
+	bool wanted, missing;
+	int err = 0;
 
-	lockdep_assert_held(&icmptap_subs_lock);
+	lockdep_assert_held(&taps->lock);
 
+	wanted = tap->users || READ_ONCE(everywhere[nth].users);
 	if (wanted && !tap->registered) {
-		err = nf_register_net_hook(net, &tap->ops);
-		if (err)
-			return err;
-		tap->registered = true;
+		err = nf_register_net_hook(taps->net, &tap->ops);
+		tap->registered = !err;
 	} else if (!wanted && tap->registered) {
-		nf_unregister_net_hook(net, &tap->ops);
+		nf_unregister_net_hook(taps->net, &tap->ops);
 		tap->registered = false;
 	}
-	return 0;
+
+	missing = wanted && !tap->registered;
+	if (missing != tap->missing) {
+		atomic_add(missing ? 1 : -1, &everywhere[nth].missing);
+		tap->missing = missing;
+	}
+	return err;
+}
+
+/* As update_tap(); takes taps->lock. */
+static int change_users(struct icmptap_taps *taps, unsigned int nth, int change)
+{
+	int err;
+
+	mutex_lock(&taps->lock);
+	taps->tap[nth].users += change;
+	err = update_tap(taps, nth);
+	mutex_unlock(&taps->lock);
+	return err;
 }
 
 /*
- * Updates the @nth tap wherever @sub listens.
+ * One more, or one less, listens at the @nth tap everywhere. A namespace that
+ * refuses the hook, as one with 1,024 of others does, keeps nobody from the
+ * rest; its tap is counted as missing. Only @own has a word.
  *
- * Process context, sleeps; icmptap_subs_lock held.
+ * Process context, sleeps; everywhere_lock held.
  */
-static int update_taps(const struct icmptap_sub *sub, unsigned int nth)
+static int change_everywhere(const struct net *own, unsigned int nth,
+			     int change)
 {
 	struct icmptap_taps *taps;
-	int err;
+	int result = 0;
 
-	if (!sub->params.all_netns) {
-		taps = net_generic(sub->net, taps_id);
-		return update_tap(sub->net, &taps->tap[nth]);
-	}
+	lockdep_assert_held(&everywhere_lock);
+
+	WRITE_ONCE(everywhere[nth].users, everywhere[nth].users + change);
 	list_for_each_entry(taps, &all_taps, node) {
-		err = update_tap(taps->net, &taps->tap[nth]);
-		if (err)
-			return err;
+		int err = change_users(taps, nth, 0);
+
+		if (net_eq(taps->net, own))
+			result = err;
+		cond_resched();
 	}
-	return 0;
+	return result;
 }
 
 /**
- * icmptap_hook_attach() - let a subscription see packets
- * @sub: the subscription
+ * icmptap_hook_reserve() - have the hooks there that a subscription wants
+ * @sub: the subscription, which sees no packet yet
  *
- * On error it may be attached to some of its taps already: the caller
- * detaches it.
+ * On error it may have some of them: the caller detaches it.
  *
- * Context: process, sleeps; icmptap_subs_lock held.
+ * Context: process, sleeps; @sub->stop_lock held.
  * Return: 0 or a negative errno.
  */
-int icmptap_hook_attach(struct icmptap_sub *sub)
+int icmptap_hook_reserve(struct icmptap_sub *sub)
 {
 	struct icmptap_taps *taps = net_generic(sub->net, taps_id);
 	unsigned int i;
-	int err;
+	int err = 0;
 
-	lockdep_assert_held(&icmptap_subs_lock);
+	lockdep_assert_held(&sub->stop_lock);
 
+	if (sub->params.all_netns)
+		mutex_lock(&everywhere_lock);
+	for (i = 0; i < ICMPTAP_TAPS && !err; i++) {
+		if (!wants(sub, i))
+			continue;
+		sub->links[i].reserved = true;
+		if (sub->params.all_netns)
+			err = change_everywhere(sub->net, i, 1);
+		else
+			err = change_users(taps, i, 1);
+	}
+	if (sub->params.all_netns)
+		mutex_unlock(&everywhere_lock);
+	return err;
+}
+
+/* The lock that guards the lists that @sub's links are in. Any context. */
+static struct mutex *links_lock(const struct icmptap_sub *sub)
+{
+	struct icmptap_taps *taps = net_generic(sub->net, taps_id);
+
+	return sub->params.all_netns ? &everywhere_lock : &taps->lock;
+}
+
+/*
+ * Lets a subscription see packets, at the hooks that it has reserved.
+ *
+ * Process context, sleeps; @sub->stop_lock held.
+ */
+void icmptap_hook_attach(struct icmptap_sub *sub)
+{
+	struct icmptap_taps *taps = net_generic(sub->net, taps_id);
+	struct mutex *lock = links_lock(sub);
+	unsigned int i;
+
+	lockdep_assert_held(&sub->stop_lock);
+
+	mutex_lock(lock);
 	for (i = 0; i < ICMPTAP_TAPS; i++) {
 		struct icmptap_link *link = &sub->links[i];
 
-		if (!wants(sub, i))
+		if (!link->reserved)
 			continue;
 		link->sub = sub;
 		link->linked = true;
 		link->picky = !icmptap_filter_wants_all(&sub->params.filter,
 							family_of(i));
 		list_add_tail_rcu(&link->node, sub->params.all_netns ?
-				  &all_netns[i] : &taps->tap[i].links);
-		err = update_taps(sub, i);
-		if (err)
-			return err;
+				  &everywhere[i].links : &taps->tap[i].links);
 	}
-	return 0;
+	mutex_unlock(lock);
 }
 
 /*
- * Ends what icmptap_hook_attach() began. True if it was attached: then
- * packets in a hook may still use @sub until a grace period has passed.
+ * Ends what icmptap_hook_reserve() and icmptap_hook_attach() began. True if it
+ * was attached: then packets in a hook may still use @sub until a grace period
+ * has passed.
  *
- * Process context, sleeps; icmptap_subs_lock held.
+ * Process context, sleeps; @sub->stop_lock held.
  */
 bool icmptap_hook_detach(struct icmptap_sub *sub)
 {
+	struct icmptap_taps *taps = net_generic(sub->net, taps_id);
+	struct mutex *lock = links_lock(sub);
 	bool attached = false;
 	unsigned int i;
 
-	lockdep_assert_held(&icmptap_subs_lock);
+	lockdep_assert_held(&sub->stop_lock);
 
+	mutex_lock(lock);
 	for (i = 0; i < ICMPTAP_TAPS; i++) {
 		struct icmptap_link *link = &sub->links[i];
 
@@ -268,30 +347,64 @@ bool icmptap_hook_detach(struct icmptap_sub *sub)
 		link->linked = false;
 		list_del_rcu(&link->node);
 		attached = true;
-		/* Fails only where a hook is yet to be registered. */
-		update_taps(sub, i);
 	}
+	mutex_unlock(lock);
+
+	/* Updates fail only where a hook is yet to be registered. */
+	if (sub->params.all_netns)
+		mutex_lock(&everywhere_lock);
+	for (i = 0; i < ICMPTAP_TAPS; i++) {
+		if (!sub->links[i].reserved)
+			continue;
+		sub->links[i].reserved = false;
+		if (sub->params.all_netns)
+			change_everywhere(sub->net, i, -1);
+		else
+			change_users(taps, i, -1);
+	}
+	if (sub->params.all_netns)
+		mutex_unlock(&everywhere_lock);
 	return attached;
 }
 
 /*
- * A network namespace is made, or the module is loaded: those who listen
- * everywhere listen here, too.
+ * How many taps that @sub wants are missing, in any network namespace: the
+ * kernel refused their hooks.
  *
- * Process context, sleeps; takes icmptap_subs_lock.
+ * Any context.
+ */
+u32 icmptap_hook_missing(const struct icmptap_sub *sub)
+{
+	unsigned int i;
+	u32 missing = 0;
+
+	if (!sub->params.all_netns)
+		return 0;
+	for (i = 0; i < ICMPTAP_TAPS; i++)
+		if (wants(sub, i))
+			missing += atomic_read(&everywhere[i].missing);
+	return missing;
+}
+
+/*
+ * A network namespace is made, or the module is loaded: those who listen
+ * everywhere listen here, too. If the kernel refuses, that is no reason for
+ * the namespace not to be: somebody else makes it.
+ *
+ * Process context, sleeps; takes everywhere_lock.
  */
 static int __net_init init_taps(struct net *net)
 {
 	struct icmptap_taps *taps = net_generic(net, taps_id);
 	unsigned int i;
-	int err = 0;
 
 	taps->net = net;
+	mutex_init(&taps->lock);
 	for (i = 0; i < ICMPTAP_TAPS; i++) {
 		struct icmptap_tap *tap = &taps->tap[i];
 
 		INIT_LIST_HEAD(&tap->links);
-		tap->everywhere = &all_netns[i];
+		tap->everywhere = &everywhere[i].links;
 		tap->ops = (struct nf_hook_ops) {
 			.hook = family_of(i) == NFPROTO_IPV4 ? on_ipv4 : on_ipv6,
 			.priv = tap,
@@ -301,18 +414,12 @@ static int __net_init init_taps(struct net *net)
 		};
 	}
 
-	mutex_lock(&icmptap_subs_lock);
-	for (i = 0; i < ICMPTAP_TAPS && !err; i++)
-		err = update_tap(net, &taps->tap[i]);
-	if (!err) {
-		list_add_tail(&taps->node, &all_taps);
-	} else {
-		for (i = 0; i < ICMPTAP_TAPS; i++)
-			if (taps->tap[i].registered)
-				nf_unregister_net_hook(net, &taps->tap[i].ops);
-	}
-	mutex_unlock(&icmptap_subs_lock);
-	return err;
+	mutex_lock(&everywhere_lock);
+	list_add_tail(&taps->node, &all_taps);
+	for (i = 0; i < ICMPTAP_TAPS; i++)
+		change_users(taps, i, 0);
+	mutex_unlock(&everywhere_lock);
+	return 0;
 }
 
 /*
@@ -320,22 +427,29 @@ static int __net_init init_taps(struct net *net)
  * socket keeps its own namespace, and its module reference the module: only
  * those who listen everywhere are left here.
  *
- * Process context, sleeps; takes icmptap_subs_lock. A grace period passes
- * between this and the end of the taps.
+ * Process context, sleeps; takes everywhere_lock and taps->lock. A grace
+ * period passes between this and the end of the taps.
  */
 static void __net_exit exit_taps(struct net *net)
 {
 	struct icmptap_taps *taps = net_generic(net, taps_id);
 	unsigned int i;
 
-	mutex_lock(&icmptap_subs_lock);
+	mutex_lock(&everywhere_lock);
 	list_del(&taps->node);
+	mutex_unlock(&everywhere_lock);
+
+	mutex_lock(&taps->lock);
 	for (i = 0; i < ICMPTAP_TAPS; i++) {
-		WARN_ON_ONCE(!list_empty(&taps->tap[i].links));
-		if (taps->tap[i].registered)
-			nf_unregister_net_hook(net, &taps->tap[i].ops);
+		struct icmptap_tap *tap = &taps->tap[i];
+
+		WARN_ON_ONCE(tap->users || !list_empty(&tap->links));
+		if (tap->registered)
+			nf_unregister_net_hook(net, &tap->ops);
+		if (tap->missing)
+			atomic_dec(&everywhere[i].missing);
 	}
-	mutex_unlock(&icmptap_subs_lock);
+	mutex_unlock(&taps->lock);
 }
 
 static struct pernet_operations taps_net_ops = {
@@ -351,7 +465,7 @@ int __init icmptap_hook_init(void)
 	unsigned int i;
 
 	for (i = 0; i < ICMPTAP_TAPS; i++)
-		INIT_LIST_HEAD(&all_netns[i]);
+		INIT_LIST_HEAD(&everywhere[i].links);
 	return register_pernet_subsys(&taps_net_ops);
 }
 

@@ -20,14 +20,17 @@ struct icmptap_sub;
 
 /* A subscription's place at one tap, or at that tap of every namespace. */
 struct icmptap_link {
-	struct list_head node;	/* icmptap_subs_lock; packets: RCU */
+	struct list_head node;	/* RCU; written under the list's lock */
 	struct icmptap_sub *sub;	/* constant while linked */
-	bool linked;		/* icmptap_subs_lock */
+	bool reserved;		/* counts as a user; sub->stop_lock */
+	bool linked;		/* in the list; sub->stop_lock */
 	bool picky;		/* does not want all; constant while linked */
 };
 
-int icmptap_hook_attach(struct icmptap_sub *sub);
+int icmptap_hook_reserve(struct icmptap_sub *sub);
+void icmptap_hook_attach(struct icmptap_sub *sub);
 bool icmptap_hook_detach(struct icmptap_sub *sub);
+u32 icmptap_hook_missing(const struct icmptap_sub *sub);
 
 int icmptap_hook_init(void);
 void icmptap_hook_uninit(void);

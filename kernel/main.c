@@ -3,7 +3,7 @@
  * icmptap: every ICMP packet that passes netfilter, over netlink.
  *
  * A packet's way: hook.c, packet.c, filter.c, record.c, stream.c, and out by
- * genl.c or imp2.c.
+ * genl.c, or by the module icmptap_imp2.
  */
 
 #include <linux/init.h>
@@ -11,7 +11,6 @@
 
 #include "genl.h"
 #include "hook.h"
-#include "imp2.h"
 #include "stats.h"
 #include "subscription.h"
 #include "version.h"
@@ -40,16 +39,9 @@ static int __init icmptap_init(void)
 	if (err)
 		goto err_sub;
 
-	/* The last that can fail: its sockets would outlive the module. */
-	err = icmptap_imp2_init();
-	if (err)
-		goto err_genl;
-
 	icmptap_sub_open();
 	return 0;
 
-err_genl:
-	icmptap_genl_uninit();
 err_sub:
 	icmptap_sub_uninit();
 err_stats:
@@ -62,7 +54,6 @@ err_hook:
 /* Not while a subscription lives: each holds a reference to the module. */
 static void __exit icmptap_exit(void)
 {
-	icmptap_imp2_uninit();
 	icmptap_genl_uninit();
 	icmptap_sub_uninit();
 	icmptap_stats_uninit();

@@ -73,6 +73,10 @@ const struct nla_policy icmptap_params_policy[ICMPTAP_SUB_MAX + 1] = {
 	[ICMPTAP_SUB_NETNS] = FROM_KERNEL_ONLY,
 	[ICMPTAP_SUB_PID] = FROM_KERNEL_ONLY,
 	[ICMPTAP_SUB_COMM] = FROM_KERNEL_ONLY,
+	[ICMPTAP_SUB_ID] = FROM_KERNEL_ONLY,
+	[ICMPTAP_SUB_BYTES] = FROM_KERNEL_ONLY,
+	[ICMPTAP_SUB_TAPS_MISSING] = FROM_KERNEL_ONLY,
+	[ICMPTAP_SUB_PAD] = FROM_KERNEL_ONLY,
 };
 
 /*
@@ -155,6 +159,12 @@ int icmptap_params_read(struct icmptap_params *params,
 	if (!params->families) {
 		NL_SET_ERR_MSG_ATTR(extack, attrs[ICMPTAP_SUB_FAMILIES],
 				    "at least one family is needed");
+		return -EINVAL;
+	}
+
+	if (params->all_netns && read_u32(attrs[ICMPTAP_SUB_IFINDEX], 0)) {
+		NL_SET_ERR_MSG_ATTR(extack, attrs[ICMPTAP_SUB_IFINDEX],
+				    "an interface is one of this network namespace: not with all of them");
 		return -EINVAL;
 	}
 

@@ -17,6 +17,7 @@
 
 #include "compat.h"
 #include "genl.h"
+#include "hook.h"
 #include "params.h"
 #include "report.h"
 #include "stats.h"
@@ -87,10 +88,15 @@ static int put_sub(struct sk_buff *msg, struct icmptap_sub *sub)
 
 	if (icmptap_params_put(msg, &sub->params) ||
 	    nla_put_u32(msg, ICMPTAP_SUB_PORTID, sub->portid) ||
-	    nla_put_u32(msg, ICMPTAP_SUB_PROTOCOL, sub->owner->sk_protocol) ||
+	    nla_put_u32(msg, ICMPTAP_SUB_PROTOCOL, sub->protocol) ||
 	    nla_put_u32(msg, ICMPTAP_SUB_NETNS, sub->net->ns.inum) ||
 	    nla_put_u32(msg, ICMPTAP_SUB_PID, pid) ||
-	    nla_put_string(msg, ICMPTAP_SUB_COMM, pid ? sub->comm : ""))
+	    nla_put_string(msg, ICMPTAP_SUB_COMM, pid ? sub->comm : "") ||
+	    nla_put_u64_64bit(msg, ICMPTAP_SUB_ID, sub->id, ICMPTAP_SUB_PAD) ||
+	    nla_put_u64_64bit(msg, ICMPTAP_SUB_BYTES, sub->bytes,
+			      ICMPTAP_SUB_PAD) ||
+	    nla_put_u32(msg, ICMPTAP_SUB_TAPS_MISSING,
+			icmptap_hook_missing(sub)))
 		return -EMSGSIZE;
 	return icmptap_report_counters(msg, ICMPTAP_SUB_COUNTERS, &counters);
 }
@@ -183,12 +189,19 @@ int icmptap_report_subs(struct sk_buff *msg, struct netlink_callback *cb)
 	return err && !msg->len ? err : msg->len;
 }
 
+/* What the living subscriptions of a network namespace amount to. */
+struct living {
+	u32 count;
+	u64 bytes;
+};
+
 /* Process context; icmptap_subs_lock held. */
 static int count_sub(struct icmptap_sub *sub, void *arg)
 {
-	u32 *count = arg;
+	struct living *living = arg;
 
-	++*count;
+	living->count++;
+	living->bytes += sub->bytes;
 	return 0;
 }
 
@@ -196,17 +209,23 @@ static int count_sub(struct icmptap_sub *sub, void *arg)
 static int put_stats(struct sk_buff *msg, const struct net *net)
 {
 	struct icmptap_counters sum = {};
+	struct living living = {};
 	unsigned int cpu;
-	u32 living = 0;
+	u64 total;
 
 	mutex_lock(&icmptap_subs_lock);
 	icmptap_subs_for_each(net, count_sub, &living);
 	for_each_possible_cpu(cpu)
 		icmptap_stats_count(net, cpu, &sum);
+	total = icmptap_subs_bytes();
 	mutex_unlock(&icmptap_subs_lock);
 
 	if (nla_put_u32(msg, ICMPTAP_STATS_NETNS, net->ns.inum) ||
-	    nla_put_u32(msg, ICMPTAP_STATS_SUBSCRIPTIONS, living))
+	    nla_put_u32(msg, ICMPTAP_STATS_SUBSCRIPTIONS, living.count) ||
+	    nla_put_u64_64bit(msg, ICMPTAP_STATS_BYTES, living.bytes,
+			      ICMPTAP_STATS_PAD) ||
+	    nla_put_u64_64bit(msg, ICMPTAP_STATS_BYTES_TOTAL, total,
+			      ICMPTAP_STATS_PAD))
 		return -EMSGSIZE;
 	return icmptap_report_counters(msg, ICMPTAP_STATS_COUNTERS, &sum);
 }

@@ -2,21 +2,29 @@
 /*
  * Per-CPU batches, sequence numbers, sampling, loss and flushing.
  *
- * A record whose stream has sent nothing for a flush interval leaves at once,
- * in a message made to measure: a lone ping is not delayed. Any other waits in
- * the open batch until the batch is full, or an interval has passed since the
- * last one left.
+ * A record whose stream has closed no batch for a flush interval leaves at
+ * once, in a message made to measure: a lone ping is not delayed. Any other
+ * waits in the open batch until the batch is full, or an interval has passed
+ * since the last one was closed.
+ *
+ * A hook only writes. What it closes is sent by the stream's tasklet, which
+ * holds no lock meanwhile: netlink hands each message to the nlmon devices of
+ * the namespace, from where it may go through any device and come back to a
+ * hook as a packet (docs/adr/0010-nothing-is-sent-from-a-hook.md).
  *
  * Called by hook.c for each packet, by subscription.c for the life of the
  * streams and by genl.c for FLUSH.
  */
 
 #include <linux/bottom_half.h>
+#include <linux/cpumask.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/skbuff.h>
+#include <linux/topology.h>
+#include <linux/wait.h>
 #include <net/sock.h>
 
 #include "compat.h"
@@ -24,6 +32,27 @@
 #include "record.h"
 #include "stream.h"
 #include "subscription.h"
+
+/* So many batches are sent before other softirqs have their turn. */
+#define SEND_BUDGET	64
+
+/*
+ * Memory that is there or is not, now: never from the reserve. Drivers need
+ * that, and netlink drops a message from it and says it was delivered.
+ */
+#define GFP_HOOK	(GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC)
+
+/* What we remember of a closed batch; netlink wants its place back, zeroed. */
+struct batch_cb {
+	unsigned int truesize;
+	u32 count;		/* records */
+};
+
+static struct batch_cb *batch_cb(struct sk_buff *msg)
+{
+	BUILD_BUG_ON(sizeof(struct batch_cb) > sizeof(msg->cb));
+	return (struct batch_cb *)msg->cb;
+}
 
 /*
  * For how long the open batch may still wait; not positive: for no longer.
@@ -52,66 +81,64 @@ static bool is_due(const struct icmptap_stream *stream, u64 now_ns)
 	return since >= interval && since + interval >= 2 * interval;
 }
 
+/* Bytes of a message's memory with @size bytes of data. Any context. */
+static unsigned int whole_size(unsigned int size)
+{
+	return SKB_DATA_ALIGN(size) +
+	       SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+}
+
+/* Does a stream keep the memory of its full batches? Any context. */
+static bool keeps_pages(const struct icmptap_params *params)
+{
+	return whole_size(params->batch) >= PAGE_SIZE;
+}
+
+/* Of each of ICMPTAP_PAGES. Any context. */
+static unsigned int pages_order(const struct icmptap_params *params)
+{
+	return get_order(whole_size(params->batch));
+}
+
 /*
- * Memory for a batch of whole pages that the reader has given back, or new.
+ * A full batch, in pages of the stream's that the reader has given back.
  *
  * A kernel that clears what it allocates (init_on_alloc, a default of many)
  * would else clear every byte of a batch before we write it. What an older
  * batch left there is never sent.
  *
- * Softirq or process context, stream->lock held.
+ * Softirq or process context, stream->lock held. NULL: the next pages in turn
+ * are still in use, or there is no memory.
  */
-static struct sk_buff *alloc_pages_skb(struct icmptap_stream *stream,
-				       unsigned int order)
+static struct sk_buff *reuse_pages(struct icmptap_stream *stream)
 {
-	/* Not of the reserve: netlink drops what is, and says it was delivered. */
-	const gfp_t gfp = GFP_ATOMIC | __GFP_NOWARN | __GFP_NOMEMALLOC |
-			  __GFP_COMP;
-	struct page **slot = &stream->pages[stream->next_page];
+	struct page *page = stream->pages[stream->next_page];
 	struct sk_buff *msg;
 
-	stream->busy = true;
 	stream->next_page = (stream->next_page + 1) % ICMPTAP_PAGES;
+	if (page_ref_count(page) > 1)
+		return NULL;
 
-	if (!*slot || page_ref_count(*slot) > 1) {
-		struct page *page = alloc_pages(gfp, order);
-
-		if (!page)
-			return NULL;
-		if (*slot)
-			put_page(*slot);
-		*slot = page;
-	}
-
-	msg = build_skb(page_address(*slot), PAGE_SIZE << order);
+	msg = build_skb(page_address(page),
+			PAGE_SIZE << pages_order(&stream->sub->params));
 	if (msg)
-		get_page(*slot);
+		get_page(page);
 	return msg;
 }
 
-/* Softirq or process context, stream->lock held; or the stream is stopped. */
-static void free_pages_kept(struct icmptap_stream *stream)
-{
-	unsigned int i;
-
-	for (i = 0; i < ICMPTAP_PAGES; i++) {
-		if (stream->pages[i])
-			put_page(stream->pages[i]);
-		stream->pages[i] = NULL;
-	}
-}
-
-/* An empty message of @size bytes. As alloc_pages_skb(). */
+/*
+ * An empty message of @size bytes.
+ *
+ * Softirq or process context, stream->lock held.
+ */
 static struct sk_buff *alloc_message(struct icmptap_stream *stream,
 				     unsigned int size)
 {
-	unsigned int whole = SKB_DATA_ALIGN(size) +
-			     SKB_DATA_ALIGN(sizeof(struct skb_shared_info));
+	struct sk_buff *msg = NULL;
 
-	/* Of one size only, or a small one would take a large one's place. */
-	if (size == stream->sub->params.batch && whole >= PAGE_SIZE)
-		return alloc_pages_skb(stream, get_order(whole));
-	return alloc_skb(size, GFP_ATOMIC | __GFP_NOWARN);
+	if (size == stream->sub->params.batch && stream->pages[0])
+		msg = reuse_pages(stream);
+	return msg ?: alloc_skb(size, GFP_HOOK);
 }
 
 /*
@@ -143,34 +170,18 @@ static bool open_batch(struct icmptap_stream *stream, unsigned int room,
 }
 
 /*
- * Sends a batch, or drops it if the owner is being released: its port id may
- * be another's by now. (Between the release of the id and this flag, and
- * between this look and netlink's own, a moment is left in which a socket of
- * the same namespace that takes the id gets the batch: docs/protocol.md.)
+ * Closes the open batch, if there is one, and has the tasklet send it.
  *
- * Softirq or process context, stream->lock held: so the batches of a stream
- * arrive in order. netlink_unicast() does not sleep here.
- */
-static int send(const struct icmptap_sub *sub, struct sk_buff *msg, u32 count)
-{
-	if (sock_flag(sub->owner, SOCK_DEAD)) {
-		kfree_skb(msg);
-		return -ECONNREFUSED;
-	}
-	return sub->door->send(sub, msg, count);
-}
-
-/*
- * Hands the open batch, if there is one, to the subscriber's socket and
- * settles its records.
+ * What waits to be sent is at most what the receive buffer could take: what
+ * is beyond that would most likely be lost there.
  *
  * Softirq or process context, stream->lock held.
  */
-static void flush(struct icmptap_stream *stream, u64 now_ns)
+static void close_batch(struct icmptap_stream *stream, u64 now_ns)
 {
-	struct icmptap_counters *counters = &stream->counters;
-	u64 count = counters->queued;
+	const struct icmptap_sub *sub = stream->sub;
 	struct sk_buff *msg = stream->batch;
+	u32 count = stream->count;
 
 	if (!msg)
 		return;
@@ -179,14 +190,89 @@ static void flush(struct icmptap_stream *stream, u64 now_ns)
 	stream->batch = NULL;
 	stream->next = NULL;
 	stream->end = NULL;
+	stream->count = 0;
 	stream->flushed_ns = now_ns;
-	counters->queued = 0;
 
-	/* -EAGAIN: the receive buffer is full; -ECONNREFUSED: it is gone. */
-	if (send(stream->sub, msg, count) < 0)
-		counters->lost_overrun += count;
-	else
-		counters->delivered += count;
+	if (stream->closed_size > READ_ONCE(sub->owner->sk_rcvbuf)) {
+		stream->counters.lost_overrun += count;
+		kfree_skb(msg);
+		return;
+	}
+
+	sub->door->close(msg, count);
+	*batch_cb(msg) = (struct batch_cb) {
+		.truesize = msg->truesize,
+		.count = count,
+	};
+	__skb_queue_tail(&stream->closed, msg);
+	stream->closed_size += msg->truesize;
+	stream->batches_closed++;
+	stream->counters.queued += count;
+	tasklet_schedule(&stream->sender);
+}
+
+/*
+ * Sends a batch, or drops it if the owner is being released: its port id may
+ * be another's by now. (Between the release of the id and this flag, and
+ * between this look and netlink's own, a moment is left in which a socket of
+ * the same namespace that takes the id gets the batch: docs/protocol.md.)
+ *
+ * Softirq: the stream's tasklet, no lock held. What is sent may come back to
+ * a hook before this returns. @delivered: records of the stream before it.
+ */
+static int send_batch(const struct icmptap_sub *sub, struct sk_buff *msg,
+		      u64 delivered)
+{
+	memset(msg->cb, 0, sizeof(struct batch_cb));
+	if (sock_flag(sub->owner, SOCK_DEAD)) {
+		kfree_skb(msg);
+		return -ECONNREFUSED;
+	}
+	return sub->door->send(sub, msg, delivered);
+}
+
+/*
+ * Sends what is closed, in order, and settles its records. Nobody else sends,
+ * and a tasklet runs on one CPU at a time: so the batches of a stream arrive
+ * in order.
+ *
+ * Softirq, takes stream->lock, and releases it to send.
+ * icmptap_streams_stop() waits for it.
+ */
+static void on_closed(struct tasklet_struct *sender)
+{
+	struct icmptap_stream *stream =
+		container_of(sender, struct icmptap_stream, sender);
+	struct icmptap_counters *counters = &stream->counters;
+	struct icmptap_sub *sub = stream->sub;
+	unsigned int budget = SEND_BUDGET;
+	struct sk_buff *msg;
+
+	spin_lock(&stream->lock);
+	while (budget-- && (msg = __skb_dequeue(&stream->closed))) {
+		const struct batch_cb batch = *batch_cb(msg);
+		u64 delivered = counters->delivered;
+		int err;
+
+		spin_unlock(&stream->lock);
+		err = send_batch(sub, msg, delivered);
+		spin_lock(&stream->lock);
+
+		/* -EAGAIN: the receive buffer is full; -ECONNREFUSED: it is gone. */
+		if (err < 0)
+			counters->lost_overrun += batch.count;
+		else
+			counters->delivered += batch.count;
+		counters->queued -= batch.count;
+		stream->closed_size -= batch.truesize;
+		WRITE_ONCE(stream->batches_settled, stream->batches_settled + 1);
+	}
+	if (!skb_queue_empty(&stream->closed))
+		tasklet_schedule(sender);
+	spin_unlock(&stream->lock);
+
+	if (wq_has_sleeper(&sub->settled))
+		wake_up_all(&sub->settled);
 }
 
 /* Softirq or process context, stream->lock held. */
@@ -201,7 +287,7 @@ static void arm_timer(struct icmptap_stream *stream, u64 now_ns)
 }
 
 /*
- * A batch has waited for the flush interval, or another one was sent in the
+ * A batch has waited for the flush interval, or another one was closed in the
  * meantime and the present one has still some time left.
  *
  * Softirq (hrtimer), takes stream->lock. icmptap_streams_stop() waits for it.
@@ -215,17 +301,15 @@ static enum hrtimer_restart on_timer(struct hrtimer *timer)
 
 	spin_lock_bh(&stream->lock);
 	if (is_due(stream, now_ns))
-		flush(stream, now_ns);
+		close_batch(stream, now_ns);
 
-	if (stream->batch || stream->busy) {
-		stream->busy = false;
+	if (stream->batch) {
 		hrtimer_set_expires(timer,
 				    ktime_add_ns(ktime_get(),
 						 left_ns(stream, now_ns)));
 		restart = HRTIMER_RESTART;
 	} else {
 		stream->timer_armed = false;
-		free_pages_kept(stream);
 	}
 	spin_unlock_bh(&stream->lock);
 
@@ -264,7 +348,7 @@ static noinline bool make_room(struct icmptap_stream *stream, unsigned int len,
 	unsigned int hdrlen = sub->door->hdrlen;
 	unsigned int room = len;
 
-	flush(stream, now_ns);
+	close_batch(stream, now_ns);
 	if (!is_due(stream, now_ns) && hdrlen + len < sub->params.batch)
 		room = sub->params.batch - hdrlen;
 	return open_batch(stream, room, len);
@@ -285,7 +369,7 @@ static __always_inline void take(struct icmptap_stream *stream,
 
 	if (!icmptap_ratelimit_allow(&sub->limit, &stream->rate_credit)) {
 		/* The numbers in a batch follow each other: this one is out. */
-		flush(stream, now_ns);
+		close_batch(stream, now_ns);
 		stream->counters.lost_ratelimit++;
 		return;
 	}
@@ -301,16 +385,13 @@ static __always_inline void take(struct icmptap_stream *stream,
 	else
 		icmptap_record_put(stream->next, pkt, snaplen, len);
 	stream->next += len;
-	stream->counters.queued++;
+	stream->count++;
 
 	/* Full is a batch that could not hold one more like this. */
-	if (unlikely(!has_room(stream, len) || is_due(stream, now_ns))) {
-		flush(stream, now_ns);
-		/* It frees what is kept, where each batch has one record. */
-		if (!stream->busy)
-			return;
-	}
-	arm_timer(stream, now_ns);
+	if (unlikely(!has_room(stream, len) || is_due(stream, now_ns)))
+		close_batch(stream, now_ns);
+	else
+		arm_timer(stream, now_ns);
 }
 
 /**
@@ -350,9 +431,9 @@ bool icmptap_stream_put(struct icmptap_sub *sub, struct icmptap_packet *pkt)
 }
 
 /*
- * Sends what is batched now.
+ * Has what is batched now sent, and waits until it is.
  *
- * Process context, takes each stream's lock. The caller keeps @sub.
+ * Process context, sleeps, takes each stream's lock. The caller keeps @sub.
  */
 void icmptap_streams_flush(struct icmptap_sub *sub)
 {
@@ -360,10 +441,16 @@ void icmptap_streams_flush(struct icmptap_sub *sub)
 
 	for_each_possible_cpu(cpu) {
 		struct icmptap_stream *stream = per_cpu_ptr(sub->streams, cpu);
+		u32 last;
 
+		/* The tasklet most likely runs when softirqs are on again. */
 		spin_lock_bh(&stream->lock);
-		flush(stream, ktime_get_real_ns());
+		close_batch(stream, ktime_get_real_ns());
+		last = stream->batches_closed;
 		spin_unlock_bh(&stream->lock);
+
+		wait_event(sub->settled,
+			   (s32)(READ_ONCE(stream->batches_settled) - last) >= 0);
 	}
 }
 
@@ -392,6 +479,7 @@ void icmptap_stream_count(struct icmptap_sub *sub, unsigned int cpu,
 
 	spin_lock_bh(&stream->lock);
 	icmptap_counters_add(sum, &stream->counters);
+	sum->queued += stream->count;
 	spin_unlock_bh(&stream->lock);
 }
 
@@ -422,15 +510,54 @@ void icmptap_streams_stop(struct icmptap_sub *sub)
 		hrtimer_cancel(&per_cpu_ptr(sub->streams, cpu)->timer);
 
 	icmptap_streams_flush(sub);
+
 	for_each_possible_cpu(cpu)
-		free_pages_kept(per_cpu_ptr(sub->streams, cpu));
+		tasklet_kill(&per_cpu_ptr(sub->streams, cpu)->sender);
 }
 
-/* Process context, sleeps. @sub is not published yet. */
+/* Any context. What icmptap_streams_init() allocates. */
+u64 icmptap_streams_bytes(const struct icmptap_params *params)
+{
+	u64 bytes = sizeof(struct icmptap_stream);
+
+	if (keeps_pages(params))
+		bytes += (u64)ICMPTAP_PAGES * PAGE_SIZE << pages_order(params);
+	return bytes * num_possible_cpus();
+}
+
+/*
+ * Charged to who subscribes; and refused to them, rather than that the kernel
+ * kills somebody for it.
+ *
+ * Process context, sleeps.
+ */
+static int alloc_pages_kept(struct icmptap_stream *stream)
+{
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_COMP | __GFP_NOWARN |
+			  __GFP_RETRY_MAYFAIL;
+	int node = cpu_online(stream->cpu) ? cpu_to_node(stream->cpu) :
+					     NUMA_NO_NODE;
+	unsigned int order = pages_order(&stream->sub->params);
+	unsigned int i;
+
+	for (i = 0; i < ICMPTAP_PAGES; i++) {
+		stream->pages[i] = alloc_pages_node(node, gfp, order);
+		if (!stream->pages[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/*
+ * Process context, sleeps. @sub is not published yet. On error the caller
+ * calls icmptap_streams_uninit() all the same.
+ */
 int icmptap_streams_init(struct icmptap_sub *sub)
 {
 	unsigned int cpu;
+	int err = 0;
 
+	init_waitqueue_head(&sub->settled);
 	sub->streams = alloc_percpu_gfp(struct icmptap_stream,
 					GFP_KERNEL_ACCOUNT);
 	if (!sub->streams)
@@ -440,18 +567,35 @@ int icmptap_streams_init(struct icmptap_sub *sub)
 		struct icmptap_stream *stream = per_cpu_ptr(sub->streams, cpu);
 
 		spin_lock_init(&stream->lock);
+		__skb_queue_head_init(&stream->closed);
 		stream->cpu = cpu;
 		stream->sub = sub;
 		/* As long ago as can be: the first record does not wait. */
 		stream->flushed_ns = 0;
 		hrtimer_setup(&stream->timer, on_timer, CLOCK_MONOTONIC,
 			      HRTIMER_MODE_REL_PINNED_SOFT);
+		tasklet_setup(&stream->sender, on_closed);
+		if (!err && keeps_pages(&sub->params))
+			err = alloc_pages_kept(stream);
 	}
-	return 0;
+	return err;
 }
 
 /* Process context. After icmptap_streams_stop(), or never published. */
 void icmptap_streams_uninit(struct icmptap_sub *sub)
 {
+	unsigned int cpu, i;
+
+	if (!sub->streams)
+		return;
+
+	for_each_possible_cpu(cpu) {
+		struct icmptap_stream *stream = per_cpu_ptr(sub->streams, cpu);
+
+		/* A reader may have some of them still. */
+		for (i = 0; i < ICMPTAP_PAGES; i++)
+			if (stream->pages[i])
+				put_page(stream->pages[i]);
+	}
 	free_percpu(sub->streams);
 }

@@ -7,13 +7,15 @@
 #define ICMPTAP_STREAM_H
 
 #include <linux/hrtimer.h>
+#include <linux/interrupt.h>
+#include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
 struct icmptap_packet;
+struct icmptap_params;
 struct icmptap_sub;
 struct page;
-struct sk_buff;
 
 /*
  * matched == delivered + lost_overrun + lost_nomem + lost_ratelimit + queued
@@ -24,38 +26,40 @@ struct icmptap_counters {
 	u64 lost_overrun;
 	u64 lost_nomem;
 	u64 lost_ratelimit;
-	u64 queued;		/* records in the open batch */
+	u64 queued;		/* in batches that are not sent yet */
 	u64 sampled_out;	/* not matched */
 };
 
-/* While a stream is busy it keeps the memory of so many full batches. */
+/* A stream has the memory of so many full batches. */
 #define ICMPTAP_PAGES	4
 
 struct icmptap_stream {
-	spinlock_t lock;	/* guards what follows, to pages */
+	spinlock_t lock;	/* guards what follows, to next_page */
 	bool timer_armed;
-	bool busy;		/* a batch took pages since the timer ran */
 	u32 skip;		/* packets to pass over before the next sample */
 	u32 rate_credit;	/* events that need no look at the rate limit */
-	struct icmptap_counters counters;
-	u64 flushed_ns;		/* CLOCK_REALTIME of the last flush */
+	u32 count;		/* records in the open batch */
+	struct icmptap_counters counters;	/* queued: in closed batches */
+	u64 flushed_ns;		/* CLOCK_REALTIME when a batch was last closed */
 	struct sk_buff *batch;	/* the open batch, or NULL */
 	u8 *next;		/* in it: where the next record goes */
 	u8 *end;		/* in it: where its room ends */
-	unsigned int next_page;	/* of the next ones */
-	struct page *pages[ICMPTAP_PAGES];	/* batches' memory, in turn */
+	struct sk_buff_head closed;	/* batches for sender; not its own lock */
+	unsigned int closed_size;	/* their truesize, and what is being sent */
+	u32 batches_closed;	/* so many joined the queue */
+	u32 batches_settled;	/* so many left it; waiters read it unlocked */
+	unsigned int next_page;	/* of pages: for the next batch */
 
-	unsigned int cpu;	/* constant, like sub */
+	/* Constant while the subscription lives. */
+	struct page *pages[ICMPTAP_PAGES];	/* all or none */
+	unsigned int cpu;
 	struct icmptap_sub *sub;
-	struct hrtimer timer;
+
+	struct hrtimer timer;	/* closes the open batch */
+	struct tasklet_struct sender;	/* the only one that sends */
 };
 
-static inline u64 icmptap_counters_lost(const struct icmptap_counters *counters)
-{
-	return counters->lost_overrun + counters->lost_nomem +
-	       counters->lost_ratelimit;
-}
-
+u64 icmptap_streams_bytes(const struct icmptap_params *params);
 int icmptap_streams_init(struct icmptap_sub *sub);
 void icmptap_streams_stop(struct icmptap_sub *sub);
 void icmptap_streams_uninit(struct icmptap_sub *sub);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The life of a subscription: begun by its door, ended by its door or by the
- * death of its socket. Each holds a reference to the module, so that the
- * module cannot be unloaded under it.
+ * death of its socket. Each holds a reference to the door's module, which
+ * cannot be unloaded under it.
  *
  * A subscription belongs to the socket that sent the request. Its port id is
  * not enough to know it by: the id is free for another socket before we hear
@@ -10,22 +10,29 @@
  */
 
 #include <linux/cred.h>
+#include <linux/filter.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/netlink.h>
 #include <linux/pid.h>
+#include <linux/rculist.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
-#include <linux/imp2.h>
 
+#include "compat.h"
 #include "filter.h"
 #include "hook.h"
 #include "stats.h"
 #include "stream.h"
 #include "subscription.h"
 
-/* Guards the list of subscriptions and the taps' lists against writers. */
+/*
+ * Guards the list of subscriptions and what is counted of it. Held for as
+ * long as it takes to go through that, and never while anything is waited for.
+ */
 DEFINE_MUTEX(icmptap_subs_lock);
 static LIST_HEAD(subs);
 
@@ -38,6 +45,19 @@ static unsigned int max_per_user = 256;
 module_param(max_per_user, uint, 0644);
 MODULE_PARM_DESC(max_per_user,
 		 "subscriptions that one user may have, in all network namespaces (default 256)");
+
+static unsigned long max_bytes;
+module_param(max_bytes, ulong, 0644);
+MODULE_PARM_DESC(max_bytes,
+		 "bytes that the module may keep for all subscriptions (default 1/32 of the memory); those of user namespaces get at most half");
+
+#define MAX_BYTES_SHARE		32
+
+/* That are kept for subscriptions, and those of guests; icmptap_subs_lock. */
+static u64 kept_bytes, kept_for_guests;
+
+/* Given to the next subscription; icmptap_subs_lock. */
+static u64 next_id;
 
 /* Counts changes of the list, and is never 0; icmptap_subs_lock. */
 static u32 generation = 1;
@@ -117,6 +137,40 @@ struct icmptap_sub *icmptap_sub_get(const struct sk_buff *request)
 
 	return sub;
 }
+EXPORT_SYMBOL_NS_GPL(icmptap_sub_get, ICMPTAP_NS);
+
+/* Of all subscriptions. Process context; icmptap_subs_lock held. */
+u64 icmptap_subs_bytes(void)
+{
+	lockdep_assert_held(&icmptap_subs_lock);
+	return kept_bytes;
+}
+
+/* Any context. */
+unsigned long icmptap_subs_max_bytes(void)
+{
+	return READ_ONCE(max_bytes);
+}
+
+/* Process context, sleeps. Nobody has a pointer to @sub, but by RCU. */
+static void destroy(struct icmptap_sub *sub)
+{
+	struct module *owner = sub->door->owner;
+
+	icmptap_streams_uninit(sub);
+
+	mutex_lock(&icmptap_subs_lock);
+	kept_bytes -= sub->bytes;
+	if (sub->is_guest)
+		kept_for_guests -= sub->bytes;
+	mutex_unlock(&icmptap_subs_lock);
+
+	icmptap_filter_uninit(&sub->params.filter);
+	put_pid(sub->pid);
+	sock_put(sub->owner);
+	kfree_rcu(sub, rcu);
+	module_put(owner);
+}
 
 /*
  * Process context, sleeps; no lock held. The module's text stays after the
@@ -124,59 +178,125 @@ struct icmptap_sub *icmptap_sub_get(const struct sk_buff *request)
  */
 void icmptap_sub_put(struct icmptap_sub *sub)
 {
-	if (!refcount_dec_and_test(&sub->refs))
-		return;
+	if (refcount_dec_and_test(&sub->refs))
+		destroy(sub);
+}
+EXPORT_SYMBOL_NS_GPL(icmptap_sub_put, ICMPTAP_NS);
 
-	icmptap_streams_uninit(sub);
-	icmptap_filter_uninit(&sub->params.filter);
-	put_pid(sub->pid);
-	sock_put(sub->owner);
-	kfree(sub);
-	module_put(THIS_MODULE);
+/*
+ * Who answers for what this process asks for, in the terms of the initial
+ * user namespace: its user, or the owner of the outermost of the namespaces
+ * that it is in. In there it can have as many user ids as it likes.
+ *
+ * Process context.
+ */
+static void find_accountable(struct icmptap_sub *sub)
+{
+	const struct user_namespace *ns = current_user_ns();
+
+	sub->is_guest = ns != &init_user_ns;
+	if (!sub->is_guest) {
+		sub->uid = current_uid();
+		return;
+	}
+	while (ns->parent != &init_user_ns)
+		ns = ns->parent;
+	sub->uid = ns->owner;
 }
 
-/* Process context, sleeps. On success the filter of @params is the result's. */
+/* What is kept for a subscription with @params. Any context. */
+static u64 bytes_of(const struct icmptap_params *params)
+{
+	const struct bpf_prog *prog = params->filter.prog;
+
+	return sizeof(struct icmptap_sub) + icmptap_streams_bytes(params) +
+	       (prog ? (u64)prog->pages * PAGE_SIZE : 0);
+}
+
+/*
+ * Accounts for what @sub is going to keep, unless that is too much.
+ *
+ * Process context, takes icmptap_subs_lock.
+ */
+static int reserve_bytes(struct icmptap_sub *sub,
+			 struct netlink_ext_ack *extack)
+{
+	u64 bytes = bytes_of(&sub->params);
+	u64 max = icmptap_subs_max_bytes();
+	int err = 0;
+
+	mutex_lock(&icmptap_subs_lock);
+	if (kept_bytes + bytes > max) {
+		NL_SET_ERR_MSG(extack,
+			       "all subscriptions together would keep more memory than the module parameter max_bytes allows");
+		err = -EUSERS;
+	} else if (sub->is_guest && kept_for_guests + bytes > max / 2) {
+		NL_SET_ERR_MSG(extack,
+			       "the subscriptions of user namespaces would keep more memory than half of the module parameter max_bytes");
+		err = -EUSERS;
+	} else {
+		sub->bytes = bytes;
+		kept_bytes += bytes;
+		if (sub->is_guest)
+			kept_for_guests += bytes;
+	}
+	mutex_unlock(&icmptap_subs_lock);
+	return err;
+}
+
+/*
+ * Process context, sleeps. The filter of @params is the result's, or gone
+ * after an error.
+ */
 static struct icmptap_sub *create(const struct sk_buff *request,
 				  const struct icmptap_door *door,
-				  const struct icmptap_params *params)
+				  struct icmptap_params *params,
+				  struct netlink_ext_ack *extack)
 {
 	struct icmptap_sub *sub;
 	int err;
 
 	/* Fails while the module is being unloaded. */
-	if (!try_module_get(THIS_MODULE))
+	if (!try_module_get(door->owner)) {
+		icmptap_filter_uninit(&params->filter);
+		NL_SET_ERR_MSG(extack, "the module is being unloaded");
 		return ERR_PTR(-ENODEV);
+	}
 
-	err = -ENOMEM;
 	sub = kzalloc(sizeof(*sub), GFP_KERNEL_ACCOUNT);
-	if (!sub)
-		goto err_module;
+	if (!sub) {
+		icmptap_filter_uninit(&params->filter);
+		module_put(door->owner);
+		NL_SET_ERR_MSG(extack, "no memory for a subscription");
+		return ERR_PTR(-ENOMEM);
+	}
 
 	sub->door = door;
 	sub->params = *params;
 	sub->owner = NETLINK_CB(request).sk;
+	sock_hold(sub->owner);
 	sub->net = sock_net(sub->owner);
 	sub->portid = NETLINK_CB(request).portid;
-	refcount_set(&sub->refs, 1);
-	mutex_init(&sub->stop_lock);
-	INIT_LIST_HEAD(&sub->node);
-	icmptap_ratelimit_init(&sub->limit, params->rate);
-
-	err = icmptap_streams_init(sub);
-	if (err)
-		goto err_sub;
-
-	sock_hold(sub->owner);
-	sub->uid = current_uid();
+	sub->protocol = sub->owner->sk_protocol;
+	find_accountable(sub);
 	sub->pid = get_pid(task_tgid(current));
 	get_task_comm(sub->comm, current);
-	return sub;
+	refcount_set(&sub->refs, 1);
+	mutex_init(&sub->stop_lock);
+	icmptap_ratelimit_init(&sub->limit, params->rate);
 
-err_sub:
-	kfree(sub);
-err_module:
-	module_put(THIS_MODULE);
-	return ERR_PTR(err);
+	err = reserve_bytes(sub, extack);
+	if (!err) {
+		err = icmptap_streams_init(sub);
+		if (err)
+			NL_SET_ERR_MSG(extack,
+				       "no memory for the batches: a smaller BATCH needs less");
+	}
+	if (err) {
+		icmptap_sub_put(sub);
+		return ERR_PTR(err);
+	}
+	return sub;
 }
 
 /*
@@ -189,19 +309,14 @@ err_module:
  */
 void icmptap_sub_stop(struct icmptap_sub *sub)
 {
-	bool attached;
-
 	mutex_lock(&sub->stop_lock);
-
-	mutex_lock(&icmptap_subs_lock);
-	attached = icmptap_hook_detach(sub);
-	mutex_unlock(&icmptap_subs_lock);
-
-	/* No packet is in its hooks after this; no timer runs after that. */
-	if (attached)
-		synchronize_net();
-	icmptap_streams_stop(sub);
-
+	if (!sub->stopped) {
+		sub->stopped = true;
+		/* No packet is in its hooks after this; nothing runs after that. */
+		if (icmptap_hook_detach(sub))
+			synchronize_net();
+		icmptap_streams_stop(sub);
+	}
 	mutex_unlock(&sub->stop_lock);
 }
 
@@ -219,7 +334,8 @@ static int check_limits(const struct icmptap_sub *new,
 
 	list_for_each_entry(sub, &subs, node) {
 		of_netns += net_eq(sub->net, new->net);
-		of_user += uid_eq(sub->uid, new->uid);
+		of_user += uid_eq(sub->uid, new->uid) &&
+			   sub->is_guest == new->is_guest;
 	}
 	if (of_netns >= READ_ONCE(max_per_netns)) {
 		NL_SET_ERR_MSG(extack,
@@ -234,37 +350,35 @@ static int check_limits(const struct icmptap_sub *new,
 	return 0;
 }
 
-/* Process context, sleeps; icmptap_subs_lock held. */
+/* Process context; takes icmptap_subs_lock. The list gets a reference. */
 static int publish(struct icmptap_sub *sub, struct netlink_ext_ack *extack)
 {
-	int err;
+	int err = 0;
 
+	mutex_lock(&icmptap_subs_lock);
 	if (!is_open) {
 		NL_SET_ERR_MSG(extack, "the module is being loaded");
-		return -EAGAIN;
-	}
-	if (find(sub->owner)) {
+		err = -EAGAIN;
+	} else if (find(sub->owner)) {
 		NL_SET_ERR_MSG(extack, "this socket is subscribed already");
-		return -EBUSY;
+		err = -EBUSY;
+	} else {
+		err = check_limits(sub, extack);
 	}
-
-	err = check_limits(sub, extack);
-	if (err)
-		return err;
-
-	err = icmptap_hook_attach(sub);
-	if (err) {
-		NL_SET_ERR_MSG(extack, "netfilter refused the hook");
-		return err;
+	if (!err) {
+		refcount_inc(&sub->refs);
+		sub->id = next_id++;
+		sub->listed = true;
+		list_add_tail_rcu(&sub->node, &subs);
+		note_change();
 	}
-
-	list_add_tail(&sub->node, &subs);
-	note_change();
-	return 0;
+	mutex_unlock(&icmptap_subs_lock);
+	return err;
 }
 
 /*
- * Stops a subscription and forgets it. Only the first to come does so.
+ * Stops a subscription and forgets it. Only the first to come does so; on
+ * return it is done for all.
  *
  * Process context, sleeps; the caller has a reference and no lock.
  */
@@ -275,9 +389,10 @@ void icmptap_sub_end(struct icmptap_sub *sub)
 	icmptap_sub_stop(sub);
 
 	mutex_lock(&icmptap_subs_lock);
-	listed = !list_empty(&sub->node);
+	listed = sub->listed;
 	if (listed) {
-		list_del_init(&sub->node);
+		sub->listed = false;
+		list_del_rcu(&sub->node);
 		note_change();
 		icmptap_stats_retire(sub);
 	}
@@ -287,18 +402,19 @@ void icmptap_sub_end(struct icmptap_sub *sub)
 	if (listed)
 		icmptap_sub_put(sub);
 }
+EXPORT_SYMBOL_NS_GPL(icmptap_sub_end, ICMPTAP_NS);
 
 /**
- * icmptap_sub_begin() - start to send events to a socket
+ * icmptap_sub_begin() - make a subscription for a socket
  * @request: what the socket sent
  * @door: the protocol that the socket speaks
  * @params: validated by the door; its filter is gone after an error, and the
  *	subscription's otherwise
  * @extack: gets a sentence on errors
  *
- * Events may arrive before the caller can say that all went well, and even
- * before an error: when the first of several hooks could be had, and the next
- * could not.
+ * Nothing that could fail is left then, and no event comes yet: the door tells
+ * the socket that all is well before it calls icmptap_sub_start(). Until then
+ * another thread may find the subscription by its socket, and end it.
  *
  * Context: process, sleeps; @request is being served.
  * Return: the subscription, which the caller puts; -EBUSY if there is one
@@ -312,35 +428,69 @@ struct icmptap_sub *icmptap_sub_begin(const struct sk_buff *request,
 	struct icmptap_sub *sub;
 	int err;
 
-	sub = create(request, door, params);
-	if (IS_ERR(sub)) {
-		icmptap_filter_uninit(&params->filter);
-		NL_SET_ERR_MSG(extack,
-			       "no memory, or the module is being unloaded");
+	sub = create(request, door, params, extack);
+	if (IS_ERR(sub))
 		return sub;
+
+	err = publish(sub, extack);
+	if (err) {
+		icmptap_sub_put(sub);
+		return ERR_PTR(err);
 	}
 
-	mutex_lock(&icmptap_subs_lock);
-	err = publish(sub, extack);
-	if (!err)
-		refcount_inc(&sub->refs);
-	mutex_unlock(&icmptap_subs_lock);
-
+	mutex_lock(&sub->stop_lock);
+	if (!sub->stopped)
+		err = icmptap_hook_reserve(sub);
+	mutex_unlock(&sub->stop_lock);
 	if (err) {
-		icmptap_sub_stop(sub);
-		/* What it may have counted all the same. */
-		mutex_lock(&icmptap_subs_lock);
-		icmptap_stats_retire(sub);
-		mutex_unlock(&icmptap_subs_lock);
+		NL_SET_ERR_MSG(extack, "netfilter refused the hook");
+		icmptap_sub_end(sub);
 		icmptap_sub_put(sub);
 		return ERR_PTR(err);
 	}
 	return sub;
 }
+EXPORT_SYMBOL_NS_GPL(icmptap_sub_begin, ICMPTAP_NS);
+
+/* Has events come from now on. Process context, sleeps; no lock held. */
+void icmptap_sub_start(struct icmptap_sub *sub)
+{
+	mutex_lock(&sub->stop_lock);
+	if (!sub->stopped)
+		icmptap_hook_attach(sub);
+	mutex_unlock(&sub->stop_lock);
+}
+EXPORT_SYMBOL_NS_GPL(icmptap_sub_start, ICMPTAP_NS);
 
 /*
- * The subscription of a socket that is being released. A living socket that
- * has the port id by now is not meant.
+ * Could a subscription be of the socket that is being released? The numbers
+ * alone tell, and may be another's. Most sockets have none: so they wait for
+ * nobody.
+ *
+ * Process context.
+ */
+static bool may_be_subscribed(const struct netlink_notify *notify)
+{
+	const struct icmptap_sub *sub;
+	bool found = false;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(sub, &subs, node) {
+		if (sub->portid == notify->portid &&
+		    sub->protocol == notify->protocol &&
+		    net_eq(sub->net, notify->net)) {
+			found = true;
+			break;
+		}
+	}
+	rcu_read_unlock();
+	return found;
+}
+
+/*
+ * A subscription with the numbers of a socket that is being released, and
+ * whose own socket is dead: that one, or an earlier one that had them and
+ * whose release is not through. A living socket that has them is not meant.
  *
  * Process context; takes icmptap_subs_lock. The caller puts it.
  */
@@ -351,8 +501,8 @@ static struct icmptap_sub *get_orphan(const struct netlink_notify *notify)
 	mutex_lock(&icmptap_subs_lock);
 	list_for_each_entry(sub, &subs, node)
 		if (sub->portid == notify->portid &&
+		    sub->protocol == notify->protocol &&
 		    net_eq(sub->net, notify->net) &&
-		    sub->owner->sk_protocol == notify->protocol &&
 		    sock_flag(sub->owner, SOCK_DEAD)) {
 			orphan = sub;
 			refcount_inc(&sub->refs);
@@ -363,20 +513,21 @@ static struct icmptap_sub *get_orphan(const struct netlink_notify *notify)
 	return orphan;
 }
 
-/* Process context, sleeps: a netlink socket is being released. */
+/*
+ * A netlink socket is being released. It is dead by now: so all of the dead
+ * that have its numbers are ended, itself among them.
+ *
+ * Process context, sleeps.
+ */
 static int on_release(struct notifier_block *nb, unsigned long event, void *ptr)
 {
 	const struct netlink_notify *notify = ptr;
 	struct icmptap_sub *sub;
 
-	/* Most sockets on a machine speak something else: do not wait. */
-	if (event != NETLINK_URELEASE ||
-	    (notify->protocol != NETLINK_GENERIC &&
-	     notify->protocol != NL_IMP2))
+	if (event != NETLINK_URELEASE || !may_be_subscribed(notify))
 		return NOTIFY_DONE;
 
-	sub = get_orphan(notify);
-	if (sub) {
+	while ((sub = get_orphan(notify))) {
 		icmptap_sub_end(sub);
 		icmptap_sub_put(sub);
 	}
@@ -398,6 +549,8 @@ void __init icmptap_sub_open(void)
 /* Module load. */
 int __init icmptap_sub_init(void)
 {
+	if (!max_bytes)
+		max_bytes = totalram_pages() * PAGE_SIZE / MAX_BYTES_SHARE;
 	return netlink_register_notifier(&release_notifier);
 }
 

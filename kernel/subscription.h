@@ -11,6 +11,7 @@
 #include <linux/sched.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
+#include <linux/wait.h>
 
 #include "filter.h"
 #include "hook.h"
@@ -20,6 +21,7 @@ struct icmptap_counters;
 struct icmptap_packet;
 struct icmptap_stream;
 struct icmptap_sub;
+struct module;
 struct net;
 struct netlink_ext_ack;
 struct pid;
@@ -41,9 +43,11 @@ struct icmptap_params {
 
 /*
  * A door is a netlink protocol through which subscriptions come and messages
- * leave. open() and put() only write to where there is room.
+ * leave. open(), put() and close() only write to where there is room; they are
+ * called with the stream's lock held, in softirq or process context.
  */
 struct icmptap_door {
+	struct module *owner;	/* stays while there are subscriptions */
 	unsigned int hdrlen;	/* bytes of a message before its records */
 
 	void (*open)(struct sk_buff *msg, const struct icmptap_stream *stream);
@@ -53,9 +57,14 @@ struct icmptap_door {
 	 */
 	unsigned int put_len;
 	void (*put)(void *to, const struct icmptap_packet *pkt);
-	/* Consumes @msg. Negative: the subscriber did not get it. */
+	/* @count: records in @msg, which gets no more. */
+	void (*close)(struct sk_buff *msg, u32 count);
+	/*
+	 * Consumes @msg; softirq, no lock held. @delivered: records of the
+	 * stream before it. Negative: the subscriber did not get it.
+	 */
 	int (*send)(const struct icmptap_sub *sub, struct sk_buff *msg,
-		    u32 count);
+		    u64 delivered);
 };
 
 /* Constant while published, but for what says otherwise. */
@@ -65,15 +74,23 @@ struct icmptap_sub {
 	struct icmptap_stream __percpu *streams;	/* see stream.h */
 	struct net *net;	/* the owner's, which keeps it */
 	struct sock *owner;	/* the subscriber's socket; we hold a reference */
-	u32 portid;		/* of the owner */
-	kuid_t uid;		/* who subscribed */
-	struct pid *pid;	/* the same */
+	u32 portid;		/* of the owner, and another's after its end */
+	int protocol;		/* of the owner */
+	u64 id;			/* no other has it, or had it */
+	u64 bytes;		/* that are kept for it */
+	kuid_t uid;		/* who answers for it: limits */
+	bool is_guest;		/* uid owns a user namespace that it is from */
+	struct pid *pid;	/* who subscribed */
 	char comm[TASK_COMM_LEN];	/* its name then */
 
 	refcount_t refs;	/* one is the list's */
+	struct rcu_head rcu;
 	struct mutex stop_lock;	/* two threads may share the owner */
-	struct list_head node;	/* icmptap_subs_lock */
+	bool stopped;		/* stop_lock */
+	struct list_head node;	/* RCU; written under icmptap_subs_lock */
+	bool listed;		/* icmptap_subs_lock */
 	struct icmptap_link links[ICMPTAP_TAPS];	/* see hook.h */
+	struct wait_queue_head settled;	/* for batches that are being sent */
 	struct icmptap_ratelimit limit;	/* written by any CPU */
 };
 
@@ -83,11 +100,14 @@ int icmptap_subs_for_each(const struct net *net,
 			  int (*fn)(struct icmptap_sub *sub, void *arg),
 			  void *arg);
 u32 icmptap_subs_generation(void);
+u64 icmptap_subs_bytes(void);
+unsigned long icmptap_subs_max_bytes(void);
 
 struct icmptap_sub *icmptap_sub_begin(const struct sk_buff *request,
 				      const struct icmptap_door *door,
 				      struct icmptap_params *params,
 				      struct netlink_ext_ack *extack);
+void icmptap_sub_start(struct icmptap_sub *sub);
 struct icmptap_sub *icmptap_sub_get(const struct sk_buff *request);
 void icmptap_sub_stop(struct icmptap_sub *sub);
 void icmptap_sub_end(struct icmptap_sub *sub);

@@ -3,6 +3,10 @@
  * The IMP2 protocol: a second door to the same subscriptions. Its messages
  * carry two addresses each and are never batched.
  *
+ * A module of its own: the protocol's number may be another module's already,
+ * which keeps only this one out; and nobody's socket() loads it, since it has
+ * no alias.
+ *
  * Raw netlink has no policies, no permission check, and netlink_rcv_skb()
  * passes over message types below NLMSG_MIN_TYPE, as these are: all three
  * are done here.
@@ -15,6 +19,7 @@
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/netlink.h>
+#include <linux/sched.h>
 #include <linux/skbuff.h>
 #include <linux/string.h>
 #include <net/net_namespace.h>
@@ -23,11 +28,13 @@
 #include <net/sock.h>
 #include <linux/imp2.h>
 
-#include "hook.h"
-#include "imp2.h"
-#include "packet.h"
-#include "stream.h"
-#include "subscription.h"
+#include "../compat.h"
+#include "../filter.h"
+#include "../hook.h"
+#include "../packet.h"
+#include "../stream.h"
+#include "../subscription.h"
+#include "../version.h"
 
 struct imp2_net {
 	struct sock *sock;	/* the kernel's, port 0 */
@@ -63,11 +70,11 @@ static const struct kernel_param_ops verdict_ops = {
 };
 
 static bool drop_packets;
-module_param_cb(imp2_verdict, &verdict_ops, &drop_packets, 0644);
-MODULE_PARM_DESC(imp2_verdict,
+module_param_cb(verdict, &verdict_ops, &drop_packets, 0644);
+MODULE_PARM_DESC(verdict,
 		 "what happens to the packets that IMP2 clients are told of: accept (default) or drop; read when a client registers");
 
-/* Softirq or process context, stream->lock held; so in put(), send(). */
+/* Softirq or process context, stream->lock held; so in put(), close(). */
 static void open_message(struct sk_buff *msg,
 			 const struct icmptap_stream *stream)
 {
@@ -83,30 +90,39 @@ static void put_addresses(void *to, const struct icmptap_packet *pkt)
 	payload->dest = iph->daddr;
 }
 
+static void close_message(struct sk_buff *msg, u32 count)
+{
+	nlmsg_end(msg, nlmsg_hdr(msg));
+}
+
+/* Softirq, no lock held. */
 static int send_message(const struct icmptap_sub *sub, struct sk_buff *msg,
-			u32 count)
+			u64 delivered)
 {
 	struct imp2_net *imp2 = net_generic(sub->net, imp2_net_id);
 
-	nlmsg_end(msg, nlmsg_hdr(msg));
 	return nlmsg_unicast(imp2->sock, msg, sub->portid);
 }
 
 static const struct icmptap_door imp2_door = {
+	.owner = THIS_MODULE,
 	.hdrlen = NLMSG_HDRLEN,
 	.open = open_message,
 	.put_len = sizeof(struct packet_info),
 	.put = put_addresses,
+	.close = close_message,
 	.send = send_message,
 };
 
 /*
  * Registers the sender: the port of its own socket, whatever the message
- * claims. Once more is no error.
+ * claims. Once more is no error. *@sub, if there is a new one, is to be
+ * started and put when the sender has its answer.
  *
  * Process context, sleeps: the sender's sendmsg().
  */
-static int register_client(struct sk_buff *skb, struct netlink_ext_ack *extack)
+static int register_client(struct sk_buff *skb, struct icmptap_sub **sub,
+			   struct netlink_ext_ack *extack)
 {
 	struct icmptap_params params = {
 		.hooks = BIT(NF_INET_PRE_ROUTING),
@@ -114,7 +130,7 @@ static int register_client(struct sk_buff *skb, struct netlink_ext_ack *extack)
 		.sample = 1,
 		.drop = READ_ONCE(drop_packets),
 	};
-	struct icmptap_sub *sub;
+	struct icmptap_sub *new;
 
 	icmptap_filter_init(&params.filter);
 
@@ -124,16 +140,16 @@ static int register_client(struct sk_buff *skb, struct netlink_ext_ack *extack)
 		return -EPERM;
 	}
 
-	sub = icmptap_sub_begin(skb, &imp2_door, &params, extack);
-	if (sub == ERR_PTR(-EBUSY)) {
+	new = icmptap_sub_begin(skb, &imp2_door, &params, extack);
+	if (new == ERR_PTR(-EBUSY)) {
 		/* Nor has a success anything to say. */
 		*extack = (struct netlink_ext_ack) {};
 		return 0;
 	}
-	if (IS_ERR(sub))
-		return PTR_ERR(sub);
+	if (IS_ERR(new))
+		return PTR_ERR(new);
 
-	icmptap_sub_put(sub);
+	*sub = new;
 	return 0;
 }
 
@@ -152,13 +168,13 @@ static int close_client(struct sk_buff *skb, struct netlink_ext_ack *extack)
 	return 0;
 }
 
-/* Process context, sleeps: the sender's sendmsg(). */
+/* As register_client(). */
 static int handle(struct sk_buff *skb, const struct nlmsghdr *nlh,
-		  struct netlink_ext_ack *extack)
+		  struct icmptap_sub **sub, struct netlink_ext_ack *extack)
 {
 	switch (nlh->nlmsg_type) {
 	case IMP2_U_PID:
-		return register_client(skb, extack);
+		return register_client(skb, sub, extack);
 	case IMP2_CLOSE:
 		return close_client(skb, extack);
 	default:
@@ -169,17 +185,40 @@ static int handle(struct sk_buff *skb, const struct nlmsghdr *nlh,
 }
 
 /*
+ * Answers like any netlink protocol: errors always, success if asked for with
+ * NLM_F_ACK. But only a request: the original clients set no flag, and take
+ * whatever comes for a packet's addresses.
+ *
+ * Process context, sleeps: the sender's sendmsg().
+ */
+static void answer(struct sk_buff *skb, struct nlmsghdr header, int err,
+		   const struct netlink_ext_ack *extack)
+{
+	if (!(header.nlmsg_flags & NLM_F_REQUEST)) {
+		if (err)
+			pr_notice_once("refused a message of process %d (%s), which is not told, as it set no NLM_F_REQUEST: %s\n",
+				       task_tgid_nr(current), current->comm,
+				       extack->_msg ?: "no memory");
+		return;
+	}
+	if (!err && !(header.nlmsg_flags & NLM_F_ACK))
+		return;
+
+	/* The answer quotes this many bytes: no more than are here. */
+	header.nlmsg_len = NLMSG_HDRLEN;
+	netlink_ack(skb, &header, err, extack);
+}
+
+/*
  * Reads one message: IMP2 clients send one at a time. A payload is passed
  * over: the original does not look for one.
- *
- * Answers like any netlink protocol: errors always, success if asked for
- * with NLM_F_ACK, which the original does not do.
  *
  * Process context, sleeps: the sender's sendmsg().
  */
 static void receive(struct sk_buff *skb)
 {
 	struct netlink_ext_ack extack = {};
+	struct icmptap_sub *sub = NULL;
 	struct nlmsghdr header = {};
 	int err;
 
@@ -189,20 +228,19 @@ static void receive(struct sk_buff *skb)
 	} else {
 		header = *nlmsg_hdr(skb);
 		if (nlmsg_ok(nlmsg_hdr(skb), skb->len)) {
-			err = handle(skb, &header, &extack);
+			err = handle(skb, &header, &sub, &extack);
 		} else {
 			NL_SET_ERR_MSG(&extack,
 				       "nlmsg_len does not fit the message");
 			err = -EINVAL;
 		}
 	}
+	answer(skb, header, err, &extack);
 
-	if (!err && !(header.nlmsg_flags & NLM_F_ACK))
-		return;
-
-	/* The answer quotes this many bytes: no more than are here. */
-	header.nlmsg_len = NLMSG_HDRLEN;
-	netlink_ack(skb, &header, err, &extack);
+	if (sub) {
+		icmptap_sub_start(sub);
+		icmptap_sub_put(sub);
+	}
 }
 
 /* Process context: a network namespace is made, or the module is loaded. */
@@ -237,16 +275,22 @@ static struct pernet_operations imp2_net_ops = {
 	.size = sizeof(struct imp2_net),
 };
 
-/* Module load. */
-int __init icmptap_imp2_init(void)
+static int __init imp2_init(void)
 {
 	return register_pernet_subsys(&imp2_net_ops);
 }
 
-/* Module unload, or load that failed later. */
-void icmptap_imp2_uninit(void)
+/* Not while a client has a socket: each holds a reference to the module. */
+static void __exit imp2_exit(void)
 {
 	unregister_pernet_subsys(&imp2_net_ops);
 }
 
-MODULE_ALIAS_NET_PF_PROTO(PF_NETLINK, NL_IMP2);
+module_init(imp2_init);
+module_exit(imp2_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_AUTHOR("The icmptap developers");
+MODULE_DESCRIPTION("ICMP packets over the netlink protocol IMP2");
+MODULE_VERSION(ICMPTAP_VERSION);
+MODULE_IMPORT_NS(ICMPTAP_NS);
