@@ -12,6 +12,7 @@
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/skbuff.h>
+#include <linux/stddef.h>
 #include <linux/string.h>
 #include <linux/types.h>
 #include <net/net_namespace.h>
@@ -119,7 +120,8 @@ static inline void icmptap_record_put(void *to, const struct icmptap_packet *pkt
 	rec->iif = state->in ? state->in->ifindex : 0;
 	rec->oif = state->out ? state->out->ifindex : 0;
 	rec->mark = skb->mark;
-	*(struct icmptap_kind *)&rec->vlan_tci = pkt->kind;
+	memcpy(to + offsetof(struct icmptap_record, vlan_tci), &pkt->kind,
+	       sizeof(pkt->kind));
 	if (unlikely(skb_vlan_tag_present(skb)))
 		icmptap_record_put_vlan(rec, skb);
 }
