@@ -1,4 +1,5 @@
-//! `build-module`: icmptap.ko for one of our kernels, or for the user's own.
+//! `build-module`: icmptap.ko and icmptap_imp2.ko for one of our kernels, or for the
+//! user's own.
 //!
 //! The sources are copied to `target/module/…` and built there, so that kbuild
 //! leaves nothing in the source tree and kernels do not get in each other's way.
@@ -17,7 +18,7 @@ use crate::kernel::{self, Kernel};
 use crate::setup::{self, Tool};
 use crate::{ui, workspace};
 
-/// Build icmptap.ko and print its path
+/// Build icmptap.ko and icmptap_imp2.ko, and print their paths, one a line
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// For this kernel of vm/kernels.toml, instead of the default one
@@ -33,8 +34,11 @@ pub(crate) struct Args {
     deny_warnings: bool,
 }
 
+/// The modules, in the order in which they can be loaded. The first is always there.
+const NAMES: [&str; 2] = ["icmptap", "icmptap_imp2"];
+
 pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
-    let module = match &args.kdir {
+    let modules = match &args.kdir {
         Some(kdir) => {
             let kdir = valid_kdir(kdir)?;
             let out = format!(
@@ -53,25 +57,27 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
             args.deny_warnings,
         )?,
     };
-    println!("{}", module.display());
+    for module in modules {
+        println!("{}", module.display());
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Our module for one of our kernels.
-pub(crate) fn for_kernel(kernel: &Kernel, deny_warnings: bool) -> Result<PathBuf> {
+/// Our modules for one of our kernels, in the order in which they can be loaded.
+pub(crate) fn for_kernel(kernel: &Kernel, deny_warnings: bool) -> Result<Vec<PathBuf>> {
     let out = workspace::target().join("module").join(&kernel.name);
     build(&source(), &valid_kdir(&kernel.kdir)?, &out, deny_warnings)
 }
 
-/// Another module of that name, whose sources are in this directory; `name` is for
-/// where it is built.
-pub(crate) fn other_for_kernel(source: &Path, kernel: &Kernel, name: &str) -> Result<PathBuf> {
+/// Other modules of those names, or one, whose sources are in this directory; `name` is
+/// for where they are built.
+pub(crate) fn other_for_kernel(source: &Path, kernel: &Kernel, name: &str) -> Result<Vec<PathBuf>> {
     let out = format!("{}-{name}", kernel.name);
     let out = workspace::target().join("module").join(out);
     build(source, &valid_kdir(&kernel.kdir)?, &out, false)
 }
 
-/// The module's sources, by their path in `kernel/`.
+/// The modules' sources, by their path in `kernel/`.
 pub(crate) fn sources() -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     read_tree(&source())
 }
@@ -94,7 +100,7 @@ pub(crate) fn kbuild_with(
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The module without what only a debugger reads, which is most of it: an emulated
+/// A module without what only a debugger reads, which is most of it: an emulated
 /// CPU has to copy every byte, twice. Beside the module; made when that is newer.
 pub(crate) fn stripped(module: &Path) -> Result<PathBuf> {
     let dir = module.parent().context("a module lies in a directory")?;
@@ -119,26 +125,31 @@ fn source() -> PathBuf {
     workspace::root().join("kernel")
 }
 
-/// Builds the module that lies in `source`, in `out`, unless it is built already.
-fn build(source: &Path, kdir: &Path, out: &Path, deny_warnings: bool) -> Result<PathBuf> {
+/// Builds the modules that lie in `source`, in `out`, unless they are built already.
+fn build(source: &Path, kdir: &Path, out: &Path, deny_warnings: bool) -> Result<Vec<PathBuf>> {
     setup::need(&needed_tools(kdir))?;
     let _lock = lock(out)?;
     let sources = read_tree(source)?;
     let variables = variables(kdir);
     let key = key(&sources, kdir, &variables)?;
     let [stamp, warnings] = ["stamp", "warnings"].map(|name| out.join(format!(".xtask-{name}")));
-    let module = out.join("icmptap.ko");
-    let is_built = module.exists() && fs::read_to_string(&stamp).is_ok_and(|built| built == key);
+    let modules = named(&sources).map(|name| out.join(format!("{name}.ko")));
+    let modules: Vec<_> = modules.collect();
+    let is_built = modules.iter().all(|module| module.exists())
+        && fs::read_to_string(&stamp).is_ok_and(|built| built == key);
     if !is_built {
         // Until make is through, nothing is built.
         fs::write(&stamp, "")?;
         copy_tree(&sources, out)?;
         fs::write(&warnings, make(kdir, out, &variables)?)?;
-        ensure!(
-            module.exists(),
-            "make made no icmptap.ko from {}",
-            source.display()
-        );
+        for module in &modules {
+            ensure!(
+                module.exists(),
+                "make made no {} from {}",
+                module.file_name().unwrap_or_default().display(),
+                source.display()
+            );
+        }
         fs::write(&stamp, key)?;
     }
     let warned = fs::read_to_string(&warnings)?;
@@ -149,7 +160,22 @@ fn build(source: &Path, kdir: &Path, out: &Path, deny_warnings: bool) -> Result<
             "the module builds with warnings, and --deny-warnings forbids them"
         );
     }
-    Ok(module)
+    Ok(modules)
+}
+
+/// Which modules these sources make: the first, and those that Kbuild names.
+fn named(sources: &BTreeMap<PathBuf, Vec<u8>>) -> impl Iterator<Item = &'static str> {
+    let kbuild = sources.get(Path::new("Kbuild"));
+    let kbuild = kbuild.map(|text| String::from_utf8_lossy(text).into_owned());
+    let kbuild = kbuild.unwrap_or_default();
+    NAMES
+        .into_iter()
+        .enumerate()
+        .filter_map(move |(nth, name)| {
+            let object = format!("{name}.o");
+            let is_named = kbuild.split_whitespace().any(|word| word == object);
+            (nth == 0 || is_named).then_some(name)
+        })
 }
 
 /// The directory to build in, made if need be, and ours until this is dropped.
@@ -164,7 +190,7 @@ fn lock(out: &Path) -> Result<File> {
 
 /// Runs kbuild; what it says that is a warning.
 fn make(kdir: &Path, out: &Path, variables: &[String]) -> Result<String> {
-    let phase = ui::phase("build", format!("icmptap.ko against {}", kdir.display()));
+    let phase = ui::phase("build", format!("the modules against {}", kdir.display()));
     let output = kbuild(kdir, out, variables, phase)?;
     Ok(warnings(&String::from_utf8_lossy(&output.stderr)))
 }
@@ -516,11 +542,12 @@ mod tests {
         assert_eq!(debian_compiler("CC := $(CROSS_COMPILE)clang\n"), None);
     }
 
-    /// A kernel tree whose make only counts how often it ran.
+    /// A kernel tree whose make only counts how often it ran. It makes two modules.
     fn counting_kernel(says: &str) -> tempfile::TempDir {
         let dir = tree(&PREPARED);
         let makefile = format!(
-            "modules:\n\t@echo ran >> $(M)/count; echo '{says}' >&2; touch $(M)/icmptap.ko\n"
+            "modules:\n\t@echo ran >> $(M)/count; echo '{says}' >&2; \
+             touch $(M)/icmptap.ko $(M)/icmptap_imp2.ko\n"
         );
         fs::write(dir.path().join("Makefile"), makefile).unwrap();
         dir
@@ -536,7 +563,7 @@ mod tests {
                 .lines()
                 .count()
         };
-        assert_eq!(build(), out.path().join("icmptap.ko"));
+        assert_eq!(build(), [out.path().join("icmptap.ko")]);
         build();
         assert_eq!(runs(), 1);
         fs::write(source.path().join("Kbuild"), "changed").unwrap();
@@ -548,6 +575,28 @@ mod tests {
         fs::remove_file(out.path().join("icmptap.ko")).unwrap();
         build();
         assert_eq!(runs(), 4);
+    }
+
+    #[test]
+    fn the_second_module_is_there_where_kbuild_names_it() {
+        let (kdir, source, out) = (counting_kernel(""), tree(&["Kbuild"]), tree(&[]));
+        let build = || build(source.path(), kdir.path(), out.path(), true);
+        let kbuild = |text: &str| fs::write(source.path().join("Kbuild"), text).unwrap();
+        let both = ["icmptap.ko", "icmptap_imp2.ko"].map(|name| out.path().join(name));
+        kbuild("obj-m := icmptap.o\nicmptap-y := main.o imp2.o\n");
+        assert_eq!(build().unwrap(), both[..1]);
+        kbuild("obj-m := icmptap.o icmptap_imp2.o\n");
+        assert_eq!(build().unwrap(), both);
+        // And when one of them is gone, both are made.
+        fs::remove_file(&both[1]).unwrap();
+        assert_eq!(build().unwrap(), both);
+        assert!(both[1].exists());
+
+        let only_one = "modules:\n\t@touch $(M)/icmptap.ko\n";
+        fs::write(kdir.path().join("Makefile"), only_one).unwrap();
+        fs::remove_file(&both[1]).unwrap();
+        let error = build().unwrap_err().to_string();
+        assert!(error.contains("made no icmptap_imp2.ko"), "{error}");
     }
 
     #[test]

@@ -34,17 +34,17 @@ pub(crate) struct Counted {
     pub(crate) work: PathBuf,
 }
 
-/// What a guest reported: by the name of the source file, what gcov reads.
+/// What a guest reported: by the path of its own where the module was compiled, what
+/// gcov reads.
 #[derive(Default)]
-pub(crate) struct Counts(BTreeMap<String, Vec<u8>>);
+pub(crate) struct Counts(BTreeMap<PathBuf, Vec<u8>>);
 
 impl Counts {
     /// One more report, of whatever kind.
     pub(crate) fn add(&mut self, report: &Report) -> Result<()> {
         if let Report::Coverage { file, data } = report {
-            let stem = Path::new(file).file_stem().context("a count of no file")?;
             let data = data.clone().try_into().context("read a guest's counts")?;
-            self.0.insert(stem.to_string_lossy().into_owned(), data);
+            self.0.insert(file.into(), data);
         }
         Ok(())
     }
@@ -93,12 +93,20 @@ pub(crate) fn read(counted: &Counted, counts: &Counts) -> Result<Lines> {
     command
         .args(["--json-format", "--stdout"])
         .current_dir(work);
-    for (stem, data) in &counts.0 {
-        let notes = format!("{stem}.gcno");
+    for (file, data) in &counts.0 {
+        // With its directory: two modules may each have a file of that name.
+        let data_file = file.strip_prefix(objects).with_context(|| {
+            format!(
+                "a count of {}: not of {}",
+                file.display(),
+                objects.display()
+            )
+        })?;
+        let notes = data_file.with_extension("gcno");
+        fs::create_dir_all(work.join(data_file).parent().unwrap_or(work))?;
         fs::copy(objects.join(&notes), work.join(&notes))
-            .with_context(|| format!("{} has no notes of {stem}.c", objects.display()))?;
-        let data_file = format!("{stem}.gcda");
-        fs::write(work.join(&data_file), data)?;
+            .with_context(|| format!("{} has no {}", objects.display(), notes.display()))?;
+        fs::write(work.join(data_file), data)?;
         command.arg(data_file);
     }
     let output = command

@@ -106,8 +106,8 @@ impl Check {
         if let Check::Broken(broken, patch) = self {
             let source = patched(patch)?;
             let source = source.path().join("kernel");
-            let module = build_module::other_for_kernel(&source, guest.kernel(), &broken.name)?;
-            guest = guest.with_module(&module)?;
+            let modules = build_module::other_for_kernel(&source, guest.kernel(), &broken.name)?;
+            guest = guest.with_modules(&modules)?;
         }
         let errand = vm_test::errand(&guest, Share::ALL, choice, self.tests());
         let mut failed = Vec::new();

@@ -106,13 +106,17 @@ mod tests {
     #[test]
     fn a_source_is_laid_out_and_found_again() {
         let dir = tempfile::tempdir().unwrap();
-        let names = ["main.c", "uapi/linux/a.h"];
+        let names = ["main.c", "imp2/main.c", "uapi/linux/a.h"];
         let sources = names.map(|name| (PathBuf::from(name), name.as_bytes().to_vec()));
         let no_c = (PathBuf::from("Kbuild"), Vec::new());
         lay_out(&sources.into_iter().chain([no_c]).collect(), dir.path()).unwrap();
-        for (laid_out, name) in ["icmptap/main.c", "include/uapi/linux/a.h"]
-            .iter()
-            .zip(names)
+        for (laid_out, name) in [
+            "icmptap/main.c",
+            "icmptap/imp2/main.c",
+            "include/uapi/linux/a.h",
+        ]
+        .iter()
+        .zip(names)
         {
             let text = fs::read_to_string(dir.path().join(laid_out)).unwrap();
             assert_eq!(text, name);

@@ -195,7 +195,7 @@ fn a_command_that_a_signal_kills() {
 fn three_cpus_and_no_module() {
     let output = vm_run(
         &["--no-module", "--smp", "3"],
-        "nproc; grep -c '^icmptap ' /proc/modules; ls /lib/icmptap.ko",
+        "nproc; grep -c '^icmptap' /proc/modules; ls /lib/icmptap*.ko",
     );
     ends(&output, 1);
     assert_eq!(text(&output.stdout), "3\n0\n");
@@ -203,13 +203,21 @@ fn three_cpus_and_no_module() {
 
 #[test]
 #[ignore = "boots guests"]
-fn one_cpu_and_a_parameter_of_the_module() {
+fn one_cpu_and_a_parameter_of_each_module() {
     let output = vm_run(
-        &["--module-param", "imp2_verdict=drop", "--smp", "1"],
-        "nproc; cat /sys/module/icmptap/parameters/imp2_verdict",
+        &[
+            "--module-param",
+            "max_per_user=5",
+            "--module-param",
+            "imp2.verdict=drop",
+            "--smp",
+            "1",
+        ],
+        "nproc; cd /sys/module; \
+         cat icmptap/parameters/max_per_user icmptap_imp2/parameters/verdict",
     );
     ends(&output, 0);
-    assert_eq!(text(&output.stdout), "1\ndrop\n");
+    assert_eq!(text(&output.stdout), "1\n5\ndrop\n");
 }
 
 #[test]

@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 
 /// Where the image has the job.
 pub const JOB: &str = "/job.json";
-/// Where the image has the module.
-pub const MODULE: &str = "/lib/icmptap.ko";
+/// Where the image has the modules, in the order in which they can be loaded. The second
+/// may be missing.
+pub const MODULES: [&str; 2] = ["/lib/icmptap.ko", "/lib/icmptap_imp2.ko"];
+/// How those of the second one begin, among the parameters in a [`Job`].
+pub const IMP2_PARAMETER: &str = "imp2.";
 /// Where the image has the test binaries.
 pub const TESTS: &str = "/tests";
 /// Where the reports go.
@@ -21,7 +24,8 @@ pub const CONSOLE: &str = "/dev/ttyS0";
 /// What the guest is to do before it ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// Load the module with these parameters (`imp2_verdict=drop`); `None`: not at all.
+    /// Load the modules with these parameters (`max_per_user=5`, and the second module's
+    /// as `imp2.verdict=drop`); `None`: not at all.
     pub module: Option<Vec<String>>,
     /// What to do then.
     pub task: Task,
@@ -73,7 +77,7 @@ pub struct TestBinary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "report", rename_all = "snake_case")]
 pub enum Report {
-    /// The job was read, and the module loaded if it was to be.
+    /// The job was read, and the modules loaded if they were to be.
     Ready {
         /// Milliseconds since the kernel started.
         uptime_ms: u64,

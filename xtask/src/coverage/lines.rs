@@ -1,7 +1,7 @@
 //! What gcov says, in JSON, made into lines of the module.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -70,6 +70,7 @@ pub(super) fn read(json: &[u8], root: &Path, texts: &Texts) -> Result<Lines> {
         let unit: Unit = unit.context("gcov's JSON is not what was expected")?;
         for source in unit.files {
             let path = Path::new(&unit.current_working_directory).join(&source.file);
+            let path = plain(&path);
             let Ok(name) = path.strip_prefix(root) else {
                 continue;
             };
@@ -88,6 +89,18 @@ pub(super) fn read(json: &[u8], root: &Path, texts: &Texts) -> Result<Lines> {
         }
     }
     Ok(lines)
+}
+
+/// The same path without `..`: one file has one name, whoever includes it.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => _ = plain.pop(),
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -122,7 +135,7 @@ mod tests {
     #[test]
     fn only_our_lines_count_and_one_unit_is_enough() {
         let other = MAIN
-            .replace("../o/uapi/a.h", "/o/uapi/a.h")
+            .replace("../o/uapi/a.h", "/o/imp2/../uapi/a.h")
             .replace("/o/main.c", "/o/generated.c")
             .replace(r#""count": 0"#, r#""count": 2"#);
         let main = MAIN.replace("../o/uapi/a.h", "uapi/a.h");

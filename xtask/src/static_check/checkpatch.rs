@@ -1,7 +1,7 @@
 //! checkpatch: the kernel's style, and what its reviewers are tired of saying.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
@@ -16,10 +16,8 @@ pub(super) fn check(tree: &Path, laid_out: &Path) -> Result<Vec<Finding>> {
     let phase = ui::phase("check", "with checkpatch");
     let script = tree.join(CHECKPATCH);
     let mut files = Vec::new();
-    for dir in [MODULE.to_owned(), format!("{UAPI}/linux")] {
-        for file in fs::read_dir(laid_out.join(&dir))? {
-            files.push(Path::new(&dir).join(file?.file_name()));
-        }
+    for dir in [MODULE, UAPI] {
+        find(laid_out, Path::new(dir), &mut files)?;
     }
     files.sort();
 
@@ -51,6 +49,20 @@ pub(super) fn check(tree: &Path, laid_out: &Path) -> Result<Vec<Finding>> {
     Ok(findings(&said))
 }
 
+/// The files in `dir` and below it, by their path from `root`.
+fn find(root: &Path, dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(root.join(dir))? {
+        let entry = entry?;
+        let path = dir.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            find(root, &path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
 /// After the findings of each file, terse as it is, it gives their sum.
 fn findings(said: &str) -> Vec<Finding> {
     said.lines()
@@ -62,6 +74,23 @@ fn findings(said: &str) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_found_at_any_depth() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["icmptap/a.c", "icmptap/imp2/b.c", "c.h"] {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let mut files = Vec::new();
+        find(dir.path(), Path::new("icmptap"), &mut files).unwrap();
+        files.sort();
+        assert_eq!(
+            files,
+            ["icmptap/a.c", "icmptap/imp2/b.c"].map(PathBuf::from)
+        );
+    }
 
     #[test]
     fn sums_are_not_findings() {

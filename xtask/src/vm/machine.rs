@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use icmptap_guest::{JOB, Job, MODULE, Report, TESTS, Task};
+use icmptap_guest::{JOB, Job, MODULES, Report, TESTS, Task};
 
 use super::accel::Probed;
 use super::artifacts::{Binaries, Wanted};
@@ -46,8 +46,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     accel: accel::Wanted,
 
-    /// Set a parameter of the module
-    #[arg(long = "module-param", value_name = "NAME=VALUE")]
+    /// Set a parameter of icmptap, or with imp2. before its name one of icmptap_imp2
+    #[arg(long = "module-param", value_name = "[imp2.]NAME=VALUE")]
     parameters: Vec<String>,
 
     /// Show the kernel's console on standard error
@@ -97,7 +97,8 @@ impl Options {
 pub(crate) struct Guest<'a> {
     options: &'a Options,
     kernel: Kernel,
-    module: Option<PathBuf>,
+    /// In the order of [`MODULES`]; none, if it is to do without.
+    modules: Vec<PathBuf>,
     binaries: Binaries,
     base: PathBuf,
     place: Place,
@@ -130,9 +131,10 @@ impl<'a> Guest<'a> {
         setup::need(&[Tool::Qemu])?;
         let cache = Cache::open()?;
         let kernel = kernel::ensure(kernel, locked)?;
-        let module = with_module
-            .then(|| build_module::stripped(&build_module::for_kernel(&kernel, false)?))
-            .transpose()?;
+        let modules = match with_module {
+            true => stripped(&build_module::for_kernel(&kernel, false)?)?,
+            false => Vec::new(),
+        };
         let binaries = artifacts::build(wanted)?;
         let whose = match wanted {
             Wanted::Tools | Wanted::Tests => Whose::Everybody,
@@ -145,7 +147,7 @@ impl<'a> Guest<'a> {
         let mut guest = Guest {
             options,
             kernel,
-            module,
+            modules,
             binaries,
             base,
             place,
@@ -197,10 +199,10 @@ impl<'a> Guest<'a> {
         Ok(Probed::from(&end))
     }
 
-    /// The same guest with another module.
-    pub(crate) fn with_module(self, module: &Path) -> Result<Guest<'a>> {
-        let module = Some(build_module::stripped(module)?);
-        Ok(Guest { module, ..self })
+    /// The same guest with other modules.
+    pub(crate) fn with_modules(self, modules: &[PathBuf]) -> Result<Guest<'a>> {
+        let modules = stripped(modules)?;
+        Ok(Guest { modules, ..self })
     }
 
     /// The same guest on another machine, whose CPU is run in the same way.
@@ -232,10 +234,7 @@ impl<'a> Guest<'a> {
         };
         let interactive = matches!(errand.task, Task::Shell { .. });
         let job = Job {
-            module: self
-                .module
-                .is_some()
-                .then(|| self.options.parameters.clone()),
+            module: (!self.modules.is_empty()).then(|| self.options.parameters.clone()),
             task: errand.task,
         };
         let machine = self.machine(&job, errand.copies, interactive)?;
@@ -316,7 +315,7 @@ impl<'a> Guest<'a> {
         let config = self.kernel.kdir.join(".config");
         let config = fs::read_to_string(config).unwrap_or_default();
         let counts = config.lines().any(|line| line == "CONFIG_GCOV_KERNEL=y");
-        let objects = self.module.as_ref()?.parent()?;
+        let objects = self.modules.first()?.parent()?;
         counts.then(|| Counted {
             objects: objects.to_owned(),
             work: self.place.file("coverage"),
@@ -355,7 +354,8 @@ impl<'a> Guest<'a> {
         tree.file(JOB, 0o644, serde_json::to_vec(job)?);
         let mut items = vec![item("/init", 0o755, &self.binaries.init)];
         if job.module.is_some() {
-            items.extend(self.module.iter().map(|module| item(MODULE, 0o644, module)));
+            let modules = MODULES.iter().zip(&self.modules);
+            items.extend(modules.map(|(path, module)| item(path, 0o644, module)));
         }
         for (name, path) in &self.binaries.programs {
             items.push(item(&format!("/bin/{name}"), 0o755, path));
@@ -409,6 +409,11 @@ impl Share {
 /// Is it a binary of tests that put the module under fire?
 pub(crate) fn is_fire(test: &str) -> bool {
     test.starts_with("fire_")
+}
+
+fn stripped(modules: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let modules = modules.iter().map(|module| build_module::stripped(module));
+    modules.collect()
 }
 
 fn item(path: &str, mode: u32, source: &Path) -> ImageFile {

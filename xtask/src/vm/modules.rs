@@ -2,6 +2,10 @@
 //! like), and the index by which the guest's `modprobe` finds them when the
 //! kernel asks. A package has no such index: it is made when a kernel is
 //! installed, which ours never is.
+//!
+//! Our own modules are in that index as well, so that `modprobe icmptap_imp2` does there
+//! what it does for whoever installs them. By no alias: a test that has unloaded them
+//! does not want them back because it asked for something.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -9,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use anyhow::{Context, Result, bail};
+use icmptap_guest::MODULES;
 use liblzma::read::XzDecoder;
 use object::{Object, ObjectSection};
 
@@ -29,7 +34,8 @@ pub(crate) fn add(tree: &mut Tree, kernel: &Kernel, names: &[String]) -> Result<
                 .with_context(|| format!("cannot put {path} into the image"))?;
         }
     }
-    tree.file(&format!("{to}/modules.dep"), 0o644, dep_file(&modules));
+    let index = dep_file(&modules) + &ours();
+    tree.file(&format!("{to}/modules.dep"), 0o644, index);
     tree.file(&format!("{to}/modules.alias"), 0o644, alias_file(&modules));
     // What the kernel runs when it wants one (`/proc/sys/kernel/modprobe`).
     tree.symlink("sbin/modprobe", "/bin/busybox");
@@ -121,6 +127,16 @@ fn dep_file(modules: &BTreeMap<String, Module>) -> String {
         out.push('\n');
     }
     out
+}
+
+/// The same of our own, which lie elsewhere: each needs all those before it.
+fn ours() -> String {
+    let lines = MODULES.iter().enumerate().map(|(nth, path)| {
+        let needed = MODULES[..nth].iter().rev();
+        let needed: String = needed.map(|path| format!(" {path}")).collect();
+        format!("{path}:{needed}\n")
+    });
+    lines.collect()
 }
 
 /// Appends `name` to `order`, after all that it needs.
@@ -324,6 +340,14 @@ mod tests {
             "kernel/libcrc32c.ko: kernel/nfnetlink.ko\n\
              kernel/nf_tables.ko: kernel/libcrc32c.ko kernel/nfnetlink.ko\n\
              kernel/nfnetlink.ko:\n"
+        );
+    }
+
+    #[test]
+    fn our_own_are_where_the_image_has_them() {
+        assert_eq!(
+            ours(),
+            "/lib/icmptap.ko:\n/lib/icmptap_imp2.ko: /lib/icmptap.ko\n"
         );
     }
 
