@@ -210,7 +210,7 @@ impl From<FamilyName> for Family {
 /// See [`EXIT_CODES`].
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref() {
-        Some(Error::ModuleNotLoaded) => 3,
+        Some(Error::ModuleNotLoaded | Error::Imp2NotLoaded) => 3,
         Some(Error::NotPermitted { .. }) => 4,
         _ => 1,
     }
@@ -316,6 +316,7 @@ mod tests {
     #[test]
     fn exit_codes() {
         assert_eq!(exit_code(&Error::ModuleNotLoaded.into()), 3);
+        assert_eq!(exit_code(&Error::Imp2NotLoaded.into()), 3);
         assert_eq!(exit_code(&anyhow::anyhow!("else")), 1);
     }
 }

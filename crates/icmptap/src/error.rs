@@ -56,6 +56,9 @@ pub enum Error {
     /// The kernel has no such family or protocol.
     #[error("module not loaded: sudo modprobe icmptap")]
     ModuleNotLoaded,
+    /// The kernel has no IMP2, which is a module of its own.
+    #[error("module not loaded: sudo modprobe icmptap_imp2")]
+    Imp2NotLoaded,
     /// EPERM.
     #[error(
         "{operation} is not permitted: it needs CAP_NET_ADMIN, try sudo{}",
@@ -143,6 +146,14 @@ impl Error {
         move |errno| Self::Io {
             tried,
             source: errno.into(),
+        }
+    }
+
+    /// The same, of an IMP2 socket: it is another module that is not loaded.
+    pub(crate) fn of_imp2(self) -> Self {
+        match self {
+            Self::ModuleNotLoaded => Self::Imp2NotLoaded,
+            error => error,
         }
     }
 

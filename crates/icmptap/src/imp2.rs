@@ -32,11 +32,10 @@ impl Imp2 {
     /// Registers with `IMP2_U_PID` and waits for the kernel's word on it.
     ///
     /// # Errors
-    /// [`Error::ModuleNotLoaded`], [`Error::NotPermitted`] without
-    /// CAP_NET_ADMIN.
+    /// [`Error::Imp2NotLoaded`], [`Error::NotPermitted`] without CAP_NET_ADMIN.
     pub fn register() -> Result<Self, Error> {
         let mut client = Self {
-            socket: Socket::open(NL_IMP2)?,
+            socket: Socket::open(NL_IMP2).map_err(Error::of_imp2)?,
             buffer: Datagram::with_room(ROOM),
             packets: VecDeque::new(),
             stopper: Stopper::new()?,
@@ -101,7 +100,8 @@ impl Imp2 {
 
     fn exchange(&mut self, operation: Operation, request: fn(u32) -> Vec<u8>) -> Result<(), Error> {
         self.seq += 1;
-        self.socket.send(&request(self.seq))?;
+        let sent = self.socket.send(&request(self.seq));
+        sent.map_err(Error::of_imp2)?;
         // The kernel answers before send returns: no need to wait.
         while self.socket.receive(&mut self.buffer)? {
             match take(self.buffer.bytes(), self.seq, &mut self.packets)? {
@@ -147,6 +147,17 @@ mod tests {
         bytes.extend(src);
         bytes.extend([10, 0, 0, 2]);
         bytes
+    }
+
+    /// The kernel's own answer, on a machine without the module.
+    #[test]
+    fn a_missing_module_is_said_to_be_missing() {
+        if let Err(error @ (Error::ModuleNotLoaded | Error::Imp2NotLoaded)) = Imp2::register() {
+            assert_eq!(
+                error.to_string(),
+                "module not loaded: sudo modprobe icmptap_imp2"
+            );
+        }
     }
 
     #[test]
