@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
+use crate::module::{self, Module};
 use crate::probe::{self, Probe};
 
 const DEBUG: &str = "/sys/kernel/debug";
@@ -104,13 +105,13 @@ pub const NEVER: u32 = 1_000_000;
 pub struct Stack(pub Vec<String>);
 
 impl Stack {
-    /// Name and offset of the module's innermost function.
-    pub fn in_module(&self) -> Option<(&str, u64)> {
+    /// Module, name and offset of our modules' innermost function.
+    pub fn in_module(&self) -> Option<(Module, &str, u64)> {
         self.0.iter().find_map(|frame| ours(frame))
     }
 
     /// Does this go on below one of these functions, by their beginnings? Below
-    /// means: called by the module, directly or not.
+    /// means: called by our modules, directly or not.
     pub fn is_below_any(&self, beginnings: &[&str]) -> bool {
         self.0
             .iter()
@@ -126,10 +127,12 @@ impl Stack {
     }
 }
 
-fn ours(frame: &str) -> Option<(&str, u64)> {
-    let (function, place) = frame.strip_suffix(" [icmptap]")?.split_once("+0x")?;
+fn ours(frame: &str) -> Option<(Module, &str, u64)> {
+    let (frame, name) = frame.strip_suffix(']')?.split_once(" [")?;
+    let module = module::BOTH.into_iter().find(|ours| ours.name == name)?;
+    let (function, place) = frame.split_once("+0x")?;
     let (offset, _) = place.split_once('/')?;
-    Some((function, u64::from_str_radix(offset, 16).ok()?))
+    Some((module, function, u64::from_str_radix(offset, 16).ok()?))
 }
 
 /// Watches allocations fail, also those that the kernel does not speak of

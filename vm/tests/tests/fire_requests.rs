@@ -101,7 +101,7 @@ fn every_request_is_answered_and_nothing_is_left_over() {
     let each = iterations(200_000).div_ceil(2);
     let _quick = quick_grace_periods();
     let limit = Changed::parameter("max_per_netns", &MAX_PER_NETNS.to_string());
-    let verdict = Changed::parameter("imp2_verdict", "accept");
+    let verdict = Changed::parameter_of(module::IMP2, "verdict", "accept");
     // Somebody listens at every hook all the time, elsewhere: where nobody did, the
     // kernel would patch its code each time that somebody begins.
     let elsewhere = Namespace::new();
@@ -118,8 +118,8 @@ fn every_request_is_answered_and_nothing_is_left_over() {
     let [mut all, two] = [one, two].map(|done| done.unwrap_or_else(|it| resume_unwind(it)));
 
     drop((limit, verdict));
-    wait_until("no socket holds the module", || {
-        module::references() == held
+    wait_until("no socket holds the modules", || {
+        module::references() == held && module::IMP2.references() == 0
     });
     let left = Client::open().and_then(|mut client| client.subscriptions(true));
     let left = left.expect("a dump");
@@ -185,7 +185,7 @@ fn fire(mut rng: Rng, wanted: u64) -> Done {
             rng.choice(&pingers).expect("some").send(&v4, &v6);
             packets += 1;
             let verdict = ["accept", "drop", "neither"][rng.usize(..3)];
-            let known = module::set_parameter("imp2_verdict", verdict).is_ok();
+            let known = module::IMP2.set_parameter("verdict", verdict).is_ok();
             assert_eq!(known, verdict != "neither");
             for (_, asker) in &mut askers {
                 if !asker.kind().cramped {

@@ -106,9 +106,10 @@ fn registering_twice_is_registering_once() {
 fn a_killed_client_is_forgotten() {
     let wire = Wire::new();
     let client = imp2::start(&wire.right);
-    assert!(module::references() > 0);
+    assert_eq!(module::references(), 1, "a subscription");
+    assert_eq!(module::IMP2.references(), 2, "a socket, and a subscription");
     client.end_by(Signal::KILL);
-    wait_until("nobody holds the module", || module::references() == 0);
+    wait_until("nobody holds the modules", module::are_free);
     ping(&wire, 1);
     module::reload("");
 }
@@ -206,18 +207,20 @@ fn the_unprivileged_get_eperm() {
 
 #[test]
 fn the_verdict_is_a_parameter() {
-    assert_eq!(module::parameter("imp2_verdict"), "accept");
-    module::set_parameter("imp2_verdict", "drop").expect("drop");
-    assert_eq!(module::parameter("imp2_verdict"), "drop");
-    module::set_parameter("imp2_verdict", "accept").expect("accept");
-    let error = module::set_parameter("imp2_verdict", "stolen").expect_err("no such verdict");
+    let verdict = || module::IMP2.parameter("verdict");
+    let set = |verdict| module::IMP2.set_parameter("verdict", verdict);
+    assert_eq!(verdict(), "accept");
+    set("drop").expect("drop");
+    assert_eq!(verdict(), "drop");
+    set("accept").expect("accept");
+    let error = set("stolen").expect_err("no such verdict");
     assert_eq!(error.raw_os_error(), Some(EINVAL));
-    assert_eq!(module::parameter("imp2_verdict"), "accept");
+    assert_eq!(verdict(), "accept");
 }
 
 #[test]
 fn drop_swallows_until_the_client_leaves() {
-    module::reload("imp2_verdict=drop");
+    module::IMP2.reload("verdict=drop");
     let wire = Wire::new();
     let lost = |wire: &Wire| {
         let status = wire
@@ -239,13 +242,13 @@ fn drop_swallows_until_the_client_leaves() {
     client.end_by(Signal::KILL);
     wait_until("pings get through again", || !lost(&wire));
 
-    module::reload("");
+    module::IMP2.reload("");
 }
 
 #[test]
 fn what_is_dropped_does_not_leak() {
     const COUNT: u32 = 10_000;
-    module::reload("imp2_verdict=drop");
+    module::IMP2.reload("verdict=drop");
     let wire = Wire::new();
     let client = Process::start(wire.right.command(imp2::install()));
     client.wait_for("registered");
@@ -260,7 +263,7 @@ fn what_is_dropped_does_not_leak() {
     });
 
     client.end_by(Signal::INT);
-    module::reload("");
+    module::IMP2.reload("");
 }
 
 fn line(src: Ipv4Addr, dest: Ipv4Addr) -> String {

@@ -1,14 +1,14 @@
-//! The module's own life: in, out, and not out while somebody listens.
+//! The modules' own lives: in, out, and not out while somebody listens.
 
-use icmptap::Client;
 use icmptap::reply::Info;
+use icmptap::{Client, Imp2};
 use icmptap_sys::NL_IMP2;
 use icmptap_vm_tests::listen::Listener;
 use icmptap_vm_tests::module;
 use icmptap_vm_tests::net::{Namespace, Wire};
 use icmptap_vm_tests::netlink::Socket;
 use icmptap_vm_tests::probe::Probe;
-use icmptap_vm_tests::process::run;
+use icmptap_vm_tests::process::{output, run};
 use rustix::io::Errno;
 
 fn info() -> Info {
@@ -20,19 +20,57 @@ fn info() -> Info {
 fn the_module_stays_while_somebody_listens() {
     let namespace = Namespace::new();
     let listener = Listener::start(&namespace);
-    assert_eq!(module::try_unload(), Err(Errno::AGAIN));
-    assert!(module::is_loaded());
+    // icmptap_imp2 is not what holds it.
+    module::IMP2.try_unload().expect("nobody speaks IMP2");
+    assert_eq!(module::ICMPTAP.try_unload(), Err(Errno::AGAIN));
+    assert!(module::ICMPTAP.is_loaded());
     listener.stop();
-    module::try_unload().expect("nobody listens any more");
-    assert!(!module::is_loaded());
+    let unloaded = module::ICMPTAP.try_unload();
+    unloaded.expect("nobody listens any more");
+    assert!(!module::ICMPTAP.is_loaded());
     module::load("");
 }
 
 #[test]
-fn the_module_stays_while_an_imp2_socket_is_open() {
+fn both_modules_stay_while_an_imp2_socket_is_open() {
     let socket = Socket::open(NL_IMP2);
-    assert_eq!(module::try_unload(), Err(Errno::AGAIN));
+    for module in module::BOTH {
+        assert_eq!(module.try_unload(), Err(Errno::AGAIN), "{}", module.name);
+    }
+    assert_eq!(module::IMP2.references(), 1);
     drop(socket);
+    module::reload("");
+}
+
+#[test]
+fn the_module_stays_while_imp2_needs_it() {
+    assert!(module::are_free());
+    assert_eq!(module::ICMPTAP.try_unload(), Err(Errno::AGAIN));
+    module::IMP2.unload();
+    module::ICMPTAP.unload();
+    assert_eq!(module::IMP2.try_load(""), Err(Errno::NOENT));
+    module::load("");
+}
+
+#[test]
+fn whoever_does_not_speak_imp2_does_not_need_its_module() {
+    module::IMP2.unload();
+    let wire = Wire::new();
+    let listener = Listener::start(&wire.right);
+    wire.left.run("ping -c 1 10.0.0.2");
+    assert_eq!(listener.stop().events.len(), 1);
+    let result = output(&mut wire.right.command("icmptap imp2"));
+    let stderr = String::from_utf8_lossy(&result.stderr);
+    assert_eq!(result.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("sudo modprobe icmptap_imp2"), "{stderr}");
+    module::IMP2.load("");
+}
+
+#[test]
+fn modprobe_brings_what_imp2_needs() {
+    module::unload();
+    run("modprobe icmptap_imp2");
+    assert!(module::BOTH.iter().all(|module| module.is_loaded()));
     module::reload("");
 }
 
@@ -90,6 +128,8 @@ fn the_module_tells_its_version() {
 fn without_the_module_the_error_says_what_to_do() {
     module::unload();
     let error = Client::open().expect_err("no module").to_string();
+    let of_imp2 = Imp2::register().expect_err("no module").to_string();
     module::load("");
-    assert!(error.contains("sudo modprobe icmptap"), "{error}");
+    assert!(error.ends_with("sudo modprobe icmptap"), "{error}");
+    assert!(of_imp2.ends_with("sudo modprobe icmptap_imp2"), "{of_imp2}");
 }

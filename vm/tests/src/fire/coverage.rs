@@ -1,4 +1,4 @@
-//! Which points of the module the calling thread passes, of all that there are.
+//! Which points of the modules the calling thread passes, of all that there are.
 //!
 //! KCOV follows a thread through its system calls and not into softirqs: what a
 //! request does is seen, and what a packet does at OUTPUT and POST_ROUTING when the
@@ -9,8 +9,9 @@ use std::fs::File;
 
 use object::{Object, ObjectSection, ObjectSymbol, SectionIndex, SymbolKind};
 
+use crate::module::{self, Module};
+use crate::sites;
 use crate::sys::Kcov;
-use crate::{module, sites};
 
 const KCOV: &str = "/sys/kernel/debug/kcov";
 /// What the compiler calls at each point.
@@ -30,13 +31,16 @@ enum Point {
 /// What the calling thread passes.
 pub struct Coverage {
     kcov: Kcov,
-    /// Where `.text` is loaded.
-    base: u64,
+    /// Where each `.text` is loaded.
+    bases: Vec<u64>,
     map: Map,
 }
 
-/// The points of the module's `.text`, and which of them were passed.
-pub struct Map {
+/// The points of the modules, and which of them were passed.
+pub struct Map(Vec<Text>);
+
+/// Those of a module's `.text`.
+struct Text {
     /// By offset in `.text`: of the instruction behind the call.
     points: Vec<Point>,
     /// Where each function starts and ends.
@@ -48,17 +52,11 @@ impl Coverage {
     pub fn start() -> Self {
         let file = File::options().read(true).write(true).open(KCOV);
         let kcov = file.unwrap_or_else(|error| panic!("{KCOV}: {error}"));
-        let map = sites::with_module(|object| {
-            let text = object.section_by_name(".text").expect(".text");
-            Map {
-                points: points(object, &text),
-                functions: functions(object, text.index()),
-            }
-        });
+        let address = |module: Module| module.address(".text");
         Self {
             kcov: Kcov::start(kcov),
-            base: module::address(".text"),
-            map,
+            bases: module::BOTH.map(address).into(),
+            map: Map(module::BOTH.map(Text::of).into()),
         }
     }
 
@@ -67,13 +65,15 @@ impl Coverage {
     pub fn take(&mut self) -> bool {
         let mut new = false;
         self.kcov.take(|address| {
-            let offset = address.wrapping_sub(self.base) as usize;
-            // What is beyond is the code of loading and unloading.
-            if let Some(point) = self.map.points.get_mut(offset) {
-                // Or all of this is about other points than the kernel's.
-                assert!(*point != Point::None, "no call at {offset:#x} of .text");
-                new |= *point == Point::Ahead;
-                *point = Point::Passed;
+            for (base, text) in self.bases.iter().zip(&mut self.map.0) {
+                let offset = address.wrapping_sub(*base) as usize;
+                // What is in neither is the kernel's, or the code of loading and unloading.
+                if let Some(point) = text.points.get_mut(offset) {
+                    // Or all of this is about other points than the kernel's.
+                    assert!(*point != Point::None, "no call at {offset:#x} of .text");
+                    new |= *point == Point::Ahead;
+                    *point = Point::Passed;
+                }
             }
         });
         new
@@ -88,16 +88,19 @@ impl Coverage {
 impl Map {
     /// Adds what another thread has passed.
     pub fn merge(&mut self, other: &Map) {
-        for (point, other) in self.points.iter_mut().zip(&other.points) {
-            if *other == Point::Passed {
-                *point = Point::Passed;
+        for (text, other) in self.0.iter_mut().zip(&other.0) {
+            for (point, other) in text.points.iter_mut().zip(&other.points) {
+                if *other == Point::Passed {
+                    *point = Point::Passed;
+                }
             }
         }
     }
 
     /// How many points were passed, of how many.
     pub fn passed(&self) -> (usize, usize) {
-        let count = |what| self.points.iter().filter(|point| **point == what).count();
+        let points = || self.0.iter().flat_map(|text| &text.points);
+        let count = |what| points().filter(|point| **point == what).count();
         let passed = count(Point::Passed);
         (passed, passed + count(Point::Ahead))
     }
@@ -105,13 +108,29 @@ impl Map {
     /// The functions that have points which were not passed: the name, how many were
     /// passed, and how many there are.
     pub fn unfinished(&self) -> Vec<(&str, usize, usize)> {
+        self.0.iter().flat_map(Text::unfinished).collect()
+    }
+}
+
+impl Text {
+    fn of(module: Module) -> Self {
+        sites::with_file(module, |object| {
+            let text = object.section_by_name(".text").expect(".text");
+            Self {
+                points: points(object, &text),
+                functions: functions(object, text.index()),
+            }
+        })
+    }
+
+    fn unfinished(&self) -> impl Iterator<Item = (&str, usize, usize)> {
         let functions = self.functions.iter().map(|(name, start, end)| {
             let points = &self.points[*start..=*end];
             let count = |what| points.iter().filter(|point| **point == what).count();
             let (passed, ahead) = (count(Point::Passed), count(Point::Ahead));
             (name.as_str(), passed, passed + ahead)
         });
-        functions.filter(|(_, passed, all)| passed < all).collect()
+        functions.filter(|(_, passed, all)| passed < all)
     }
 }
 

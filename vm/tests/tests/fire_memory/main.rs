@@ -1,4 +1,4 @@
-//! Allocations that fail. Every call by which the module asks for memory, its own
+//! Allocations that fail. Every call by which the modules ask for memory, their own
 //! or what the kernel's functions take for it, is made to fail, and shown: the list
 //! of calls comes from the machine code, so that a new one cannot be forgotten.
 //! What a failure may do to others is checked each time: a request is refused as a
@@ -13,7 +13,7 @@ mod tally;
 use icmptap::Client;
 use icmptap_vm_tests::fault::{Quiet, Watch, Which};
 use icmptap_vm_tests::listen::Listener;
-use icmptap_vm_tests::module;
+use icmptap_vm_tests::module::{self, Module};
 use icmptap_vm_tests::net::Wire;
 use icmptap_vm_tests::probe::Probe;
 
@@ -43,20 +43,23 @@ fn every_allocation_fails_and_nothing_else() {
     surroundings::a_namespace_is_made(&watch, &mut tally);
     surroundings::a_namespace_ends(&watch, &mut tally);
     surroundings::per_cpu_memory(&watch, &mut tally);
-    surroundings::in_and_out(&watch, &mut quiet, &mut tally);
+    for module in module::BOTH {
+        surroundings::in_and_out(module, &watch, &mut quiet, &mut tally);
+    }
     tally.judge();
 }
 
 /// So many subscriptions live, and only they and so many IMP2 sockets hold the
-/// module.
+/// modules. Where there is an IMP2 socket, the subscriptions are IMP2's.
 fn assert_living(subscriptions: usize, imp2_sockets: usize) {
     let list = Client::open().and_then(|mut client| client.subscriptions(true));
     assert_eq!(list.expect("a list").len(), subscriptions);
-    assert_eq!(
-        module::references() as usize,
-        subscriptions + imp2_sockets,
-        "references"
-    );
+    let held = |module: Module| module.references() as usize;
+    assert_eq!(held(module::ICMPTAP), subscriptions, "references");
+    if module::IMP2.is_loaded() {
+        let of_imp2 = if imp2_sockets > 0 { subscriptions } else { 0 };
+        assert_eq!(held(module::IMP2), imp2_sockets + of_imp2, "references");
+    }
 }
 
 /// A good subscription works, and when it has ended nothing of the module is in a

@@ -10,7 +10,7 @@ use icmptap_proto::request::{self, Wishes};
 use icmptap_sys as abi;
 use icmptap_vm_tests::fault::{self, Quiet, Stack, Watch, Which, nth};
 use icmptap_vm_tests::listen::Listener;
-use icmptap_vm_tests::module::{self, Changed};
+use icmptap_vm_tests::module::{self, Changed, Module};
 use icmptap_vm_tests::net::{Namespace, Wire, try_new_namespace};
 use icmptap_vm_tests::netlink::Socket;
 use icmptap_vm_tests::probe;
@@ -237,15 +237,20 @@ pub(crate) fn per_cpu_memory(watch: &Watch, tally: &mut Tally) {
     assert_sound(&wire);
 }
 
-/// The module is loaded, and unloaded.
-pub(crate) fn in_and_out(watch: &Watch, quiet: &mut Quiet, tally: &mut Tally) {
+/// A module is loaded, and unloaded. Beside icmptap, icmptap_imp2 is not there: it would
+/// hold it.
+pub(crate) fn in_and_out(module: Module, watch: &Watch, quiet: &mut Quiet, tally: &mut Tally) {
     let wire = Wire::new();
     module::unload();
-    let (loaded, stacks) = watch.dry(|| module::try_load(""));
+    if module == module::IMP2 {
+        module::ICMPTAP.load("");
+    }
+    let (loaded, stacks) = watch.dry(|| module.try_load(""));
     loaded.expect("load");
     let span = span(&stacks, |stack| stack.has("do_one_initcall"));
     println!(
-        "measured: load: {} allocations, {span:?} are the module's",
+        "measured: load {}: {} allocations, {span:?} are the module's",
+        module.name,
         stacks.len()
     );
 
@@ -253,35 +258,42 @@ pub(crate) fn in_and_out(watch: &Watch, quiet: &mut Quiet, tally: &mut Tally) {
     quiet.stacks();
     fault::say_what_fails(true);
     let mut refused = 0;
-    module::unload();
+    module.unload();
     for count in span {
-        let (result, left) = nth(count, || module::try_load(""));
+        let (result, left) = nth(count, || module.try_load(""));
         tally.add(&quiet.stacks());
         if let Err(error) = result {
             assert_eq!((error, left), (Errno::NOMEM, 0));
-            assert!(!module::is_loaded());
+            assert!(!module.is_loaded());
             refused += 1;
         } else {
             assert_living(0, 0);
-            module::unload();
+            module.unload();
         }
     }
     assert!(refused > 10, "{refused}");
-    module::load("");
+    module.load("");
     assert_sound(&wire);
 
     for count in 1.. {
-        let (result, left) = nth(count, module::try_unload);
+        let (result, left) = nth(count, || module.try_unload());
         tally.add(&quiet.stacks());
         // There is no way to refuse any more.
         result.expect("unload");
-        assert!(!module::is_loaded());
-        module::load("");
+        assert!(!module.is_loaded());
+        module.load("");
         if left > 0 {
-            println!("measured: unload: {} allocations", count - 1);
+            println!(
+                "measured: unload {}: {} allocations",
+                module.name,
+                count - 1
+            );
             break;
         }
     }
     fault::say_what_fails(false);
     assert_sound(&wire);
+    if module == module::ICMPTAP {
+        module::IMP2.load("");
+    }
 }

@@ -188,7 +188,7 @@ impl Tally {
     pub(crate) fn add(&mut self, stacks: &[Stack]) {
         for stack in stacks {
             // The rest of the system call.
-            let Some((function, offset)) = stack.in_module() else {
+            let Some((module, function, offset)) = stack.in_module() else {
                 continue;
             };
             if stack.is_below_any(WATCHES_ITSELF) {
@@ -198,7 +198,10 @@ impl Tally {
             let count = self
                 .sites
                 .iter_mut()
-                .find(|(site, _)| site.function == function && site.offset == offset)
+                .find(|(site, _)| {
+                    (site.module, site.function.as_str(), site.offset)
+                        == (module.name, function, offset)
+                })
                 .unwrap_or_else(|| panic!("an allocation below none of ALLOCATE: {stack:#?}"))
                 .1;
             *count += 1;
