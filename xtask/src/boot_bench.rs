@@ -226,6 +226,7 @@ mod tests {
             qemu: "/bin/true".into(),
             machine: Machine {
                 accel: qemu::Accel::Tcg,
+                one_thread: false,
                 icount: false,
                 smp: 1,
                 memory_mib: 128,

@@ -46,6 +46,8 @@ pub(crate) struct Kernel {
     pub(crate) fire: bool,
     /// What a guest of it gets.
     pub(crate) memory_mib: u32,
+    /// Whether its CPUs take turns where they are emulated.
+    pub(crate) one_thread: bool,
 }
 
 /// The kernel of this name, or the default one; fetched and unpacked if it is not yet.
@@ -102,6 +104,8 @@ pub(crate) struct Spec {
     pub(crate) fire: bool,
     /// See [`Kernel::memory_mib`].
     pub(crate) memory_mib: u32,
+    /// See [`Kernel::one_thread`].
+    pub(crate) one_thread: bool,
 }
 
 /// What kind of packages it is.
@@ -133,6 +137,8 @@ struct Written {
     #[serde(default)]
     fire: bool,
     memory_mib: Option<u32>,
+    #[serde(default)]
+    one_thread: bool,
 }
 
 impl TryFrom<Written> for Spec {
@@ -150,6 +156,7 @@ impl TryFrom<Written> for Spec {
             slowness: written.slowness.unwrap_or(1).max(1),
             fire: written.fire,
             memory_mib: written.memory_mib.unwrap_or(512),
+            one_thread: written.one_thread,
         })
     }
 }
@@ -282,6 +289,7 @@ impl Kernel {
             slowness: spec.slowness,
             fire: spec.fire,
             memory_mib: spec.memory_mib,
+            one_thread: spec.one_thread,
         })
     }
 }

@@ -398,6 +398,7 @@ mod tests {
             slowness,
             fire: false,
             memory_mib: 512,
+            one_thread: false,
         };
         let kernels = [kernel("quick", 1), kernel("slow", 2)];
         let titles = |choice: &Choice| -> Vec<_> {

@@ -187,6 +187,7 @@ mod tests {
                 self.boots.set(self.boots.get() + 1);
                 let machine = Machine {
                     accel: Accel::Kvm,
+                    one_thread: false,
                     icount: false,
                     smp: 1,
                     memory_mib: 64,

@@ -253,6 +253,7 @@ mod tests {
         script::write(&qemu, script);
         let machine = Machine {
             accel: Accel::Tcg,
+            one_thread: false,
             icount: false,
             smp: 1,
             memory_mib: 64,

@@ -339,6 +339,7 @@ impl<'a> Guest<'a> {
     fn hardware(&self, image: PathBuf, console: Console) -> Machine {
         Machine {
             accel: self.accel,
+            one_thread: self.kernel.one_thread,
             icount: self.options.icount,
             smp: self.options.cpus(),
             memory_mib: self.options.memory.unwrap_or(self.kernel.memory_mib),

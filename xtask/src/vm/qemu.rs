@@ -42,6 +42,8 @@ impl Console {
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     pub(crate) accel: Accel,
+    /// The CPUs take turns where they are emulated, and are not each a thread of QEMU's.
+    pub(crate) one_thread: bool,
     /// Guest time counts instructions, so that the same run gives the same times: those
     /// of all CPUs together, which take turns. They are never KVM's.
     pub(crate) icount: bool,
@@ -71,9 +73,10 @@ pub(crate) fn arguments(machine: &Machine) -> Vec<OsString> {
     let mut add = |words: &[&str]| arguments.extend(words.iter().map(Into::into));
     add(&["-nodefaults", "-no-user-config", "-no-reboot"]);
     add(&["-display", "none", "-nic", "none", "-machine", "q35"]);
-    match machine.accel {
-        Accel::Kvm => add(&["-accel", "kvm", "-cpu", "host"]),
-        Accel::Tcg => add(&["-accel", "tcg", "-cpu", "max"]),
+    match (machine.accel, machine.one_thread) {
+        (Accel::Kvm, _) => add(&["-accel", "kvm", "-cpu", "host"]),
+        (Accel::Tcg, false) => add(&["-accel", "tcg", "-cpu", "max"]),
+        (Accel::Tcg, true) => add(&["-accel", "tcg,thread=single", "-cpu", "max"]),
     }
     if machine.icount {
         add(&["-icount", "shift=0,sleep=off"]);
@@ -125,6 +128,7 @@ mod tests {
     fn machine() -> Machine {
         Machine {
             accel: Accel::Tcg,
+            one_thread: false,
             icount: false,
             smp: 2,
             memory_mib: 512,
@@ -162,6 +166,17 @@ mod tests {
             ..machine()
         };
         assert!(line(&machine).contains(" -accel kvm -cpu host -smp 2 "));
+    }
+
+    #[test]
+    fn in_one_thread_only_where_it_is_emulated() {
+        let machine = |accel| Machine {
+            accel,
+            one_thread: true,
+            ..machine()
+        };
+        assert!(line(&machine(Accel::Tcg)).contains(" -accel tcg,thread=single -cpu max -smp 2 "));
+        assert!(line(&machine(Accel::Kvm)).contains(" -accel kvm -cpu host -smp 2 "));
     }
 
     #[test]
