@@ -276,11 +276,8 @@ static void on_closed(struct tasklet_struct *sender)
 }
 
 /* Softirq or process context, stream->lock held. */
-static void arm_timer(struct icmptap_stream *stream, u64 now_ns)
+static noinline void arm_timer(struct icmptap_stream *stream, u64 now_ns)
 {
-	if (stream->timer_armed)
-		return;
-
 	stream->timer_armed = true;
 	hrtimer_start(&stream->timer, ns_to_ktime(left_ns(stream, now_ns)),
 		      HRTIMER_MODE_REL_PINNED_SOFT);
@@ -387,10 +384,13 @@ static __always_inline void take(struct icmptap_stream *stream,
 	stream->next += len;
 	stream->count++;
 
-	/* Full is a batch that could not hold one more like this. */
-	if (unlikely(!has_room(stream, len) || is_due(stream, now_ns)))
+	/*
+	 * Full is a batch that could not hold one more like this; one that is to
+	 * leave at once has no room from the beginning. The timer does the rest.
+	 */
+	if (unlikely(!has_room(stream, len)))
 		close_batch(stream, now_ns);
-	else
+	else if (unlikely(!stream->timer_armed))
 		arm_timer(stream, now_ns);
 }
 
