@@ -79,9 +79,9 @@ impl Module {
         fs::exists(self.sysfs("")).expect("sysfs")
     }
 
-    /// How many references hold it, beside what another module that needs it has.
-    /// icmptap: one for each subscription. icmptap_imp2: one for each IMP2 socket, and
-    /// one more when it is registered.
+    /// How many references hold it, beside that of another module that needs it.
+    /// icmptap: one for each subscription of its family. icmptap_imp2: one for each IMP2
+    /// socket, and one more when that is registered.
     pub fn references(self) -> u32 {
         let text = fs::read_to_string(self.sysfs("refcnt"));
         let text = text.unwrap_or_else(|error| panic!("{} is not loaded: {error}", self.name));
@@ -139,7 +139,7 @@ pub fn are_free() -> bool {
     BOTH.iter().all(|module| module.references() == 0)
 }
 
-/// How many references hold icmptap: one for each subscription.
+/// How many references hold icmptap: one for each subscription of its family.
 pub fn references() -> u32 {
     ICMPTAP.references()
 }

@@ -106,7 +106,7 @@ fn registering_twice_is_registering_once() {
 fn a_killed_client_is_forgotten() {
     let wire = Wire::new();
     let client = imp2::start(&wire.right);
-    assert_eq!(module::references(), 1, "a subscription");
+    assert_eq!(module::references(), 0, "it holds only its own module");
     assert_eq!(module::IMP2.references(), 2, "a socket, and a subscription");
     client.end_by(Signal::KILL);
     wait_until("nobody holds the modules", module::are_free);

@@ -451,7 +451,7 @@ fn who_listens_and_what_became_of_it_is_told() {
 fn imp2_prints_what_the_tutorial_printed() {
     let wire = Wire::new();
     let process = Process::start(wire.right.command("icmptap imp2"));
-    wait_until("it is registered", || module::references() == 1);
+    wait_until("it is registered", || module::IMP2.references() == 2);
     wire.left.run("ping -c 3 -i 0.1 10.0.0.2");
     assert_eq!(process.take(3), vec!["src: 10.0.0.1, dest: 10.0.0.2"; 3]);
     let (status, more, _) = process.end_by(Signal::INT);
