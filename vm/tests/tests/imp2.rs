@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use icmptap_sys::{IMP2_CLOSE, IMP2_K_MSG, IMP2_U_PID, NL_IMP2, NLM_F_ACK};
+use icmptap_sys::{IMP2_CLOSE, IMP2_K_MSG, IMP2_U_PID, NL_IMP2, NLM_F_ACK, NLM_F_REQUEST};
 use icmptap_vm_tests::net::{Namespace, Wire};
 use icmptap_vm_tests::netlink::{Socket, errno, header};
 use icmptap_vm_tests::packet::{flood, slab_objects};
@@ -12,7 +12,8 @@ use rustix::process::Signal;
 
 const REGISTER: u16 = IMP2_U_PID as u16;
 const CLOSE: u16 = IMP2_CLOSE as u16;
-const ACK: u16 = NLM_F_ACK as u16;
+const REQUEST: u16 = NLM_F_REQUEST as u16;
+const ACK: u16 = REQUEST | NLM_F_ACK as u16;
 const HEADER: u32 = 16;
 
 const EPERM: i32 = 1;
@@ -140,13 +141,39 @@ fn without_being_asked_success_is_silent() {
     let wire = Wire::new();
     let socket = socket(&wire.right);
     for kind in [REGISTER, CLOSE] {
-        socket.send(&header(HEADER, kind, 0, 0)).expect("send");
+        socket
+            .send(&header(HEADER, kind, REQUEST, 0))
+            .expect("send");
         assert_eq!(socket.receive(), None);
     }
 }
 
+/// As the original client sends it. It would take an answer for a packet's addresses.
 #[test]
-fn short_and_garbage_messages_are_refused() {
+fn what_is_no_request_is_done_and_gets_no_answer() {
+    let wire = Wire::new();
+    let socket = socket(&wire.right);
+    let tell = |datagram: &[u8]| socket.send(datagram).expect("send");
+    for flags in [0, NLM_F_ACK as u16] {
+        tell(&header(HEADER, REGISTER, flags, 0));
+        assert_eq!(socket.receive(), None);
+        ping(&wire, 1);
+        expect_packet(&socket);
+        tell(&header(HEADER, CLOSE, flags, 0));
+        // And these are refused.
+        tell(&header(HEADER, CLOSE, flags, 0));
+        tell(&header(HEADER, IMP2_K_MSG as u16, flags, 0));
+        tell(&header(HEADER + 1, REGISTER, flags, 0));
+        for length in 1..HEADER as usize {
+            tell(&header(HEADER, REGISTER, flags, 0)[..length]);
+        }
+        assert_eq!(socket.receive(), None);
+    }
+    assert_eq!(ask(&socket, CLOSE), ENOENT);
+}
+
+#[test]
+fn garbage_is_refused() {
     let namespace = Namespace::new();
     let socket = socket(&namespace);
     let refused = |datagram: &[u8]| {
@@ -154,23 +181,16 @@ fn short_and_garbage_messages_are_refused() {
         errno(&socket.receive().expect("an answer"))
     };
 
-    for length in 1..HEADER as usize {
-        assert_eq!(
-            refused(&header(HEADER, REGISTER, 0, 0)[..length]),
-            EINVAL,
-            "{length} bytes"
-        );
-    }
     for claimed in [0, 1, 15, 17, 1000, u32::MAX] {
         assert_eq!(
-            refused(&header(claimed, REGISTER, 0, 0)),
+            refused(&header(claimed, REGISTER, REQUEST, 0)),
             EINVAL,
             "claims {claimed}"
         );
     }
     for kind in [IMP2_K_MSG as u16, 3, 0x10, 0xffff] {
         assert_eq!(
-            refused(&header(HEADER, kind, 0, 0)),
+            refused(&header(HEADER, kind, REQUEST, 0)),
             EOPNOTSUPP,
             "type {kind}"
         );
