@@ -29,10 +29,15 @@ impl Asked {
         u32::from(self.flags) & sys::NLM_F_ACK != 0
     }
 
+    /// Whether it says that it is a request.
+    pub fn is_request(&self) -> bool {
+        u32::from(self.flags) & sys::NLM_F_REQUEST != 0
+    }
+
     /// Whether somebody acts on it: netlink itself passes over what is no request,
     /// and over its own types.
     pub fn is_handled(&self) -> bool {
-        u32::from(self.flags) & sys::NLM_F_REQUEST != 0 && self.kind >= MIN_TYPE
+        self.is_request() && self.kind >= MIN_TYPE
     }
 
     /// Whether it asks for a dump.

@@ -17,6 +17,9 @@ const ECHO: u16 = 8;
 const NESTED: u16 = 0x8000;
 /// The attribute whose bytes are a program.
 const FILTER: &str = "filter";
+/// Two that do not go together.
+const IFINDEX: &str = "ifindex";
+const ALL_NETNS: &str = "all-netns";
 
 /// What makes requests for the family.
 pub struct Requests {
@@ -133,6 +136,16 @@ fn allow(command: &Command, policy: &Policy, bytes: &[u8]) -> Allowed {
         if is_program || is_empty {
             allowed = Allowed::Unsaid;
         }
+    }
+    // Each may be there, but an interface is one network namespace's.
+    let has = |name| {
+        let mut names = seen
+            .iter()
+            .map(|number| &command.attributes[*number as usize]);
+        names.any(|seen| *seen == name)
+    };
+    if has(IFINDEX) && has(ALL_NETNS) {
+        allowed = Allowed::Unsaid;
     }
     allowed
 }
@@ -270,9 +283,10 @@ pub fn imp2(rng: &mut Rng) -> Vec<u8> {
         0 => rng.u16(..),
         _ => rng.u16(..5),
     };
-    let flags = match rng.u32(..3) {
-        0 => ACK,
-        1 => 0,
+    let flags = match rng.u32(..4) {
+        0 | 1 => REQUEST | ACK,
+        // As the original client has it.
+        2 => 0,
         _ => rng.u16(..),
     };
     let mut payload = vec![0; rng.usize(..20)];
