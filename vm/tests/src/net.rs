@@ -26,7 +26,7 @@ use rustix::thread::{
     CapabilitySet, LinkNameSpaceType, capabilities, move_into_link_name_space, set_capabilities,
 };
 
-use crate::process::{command, succeed, succeed_with, wait_until};
+use crate::process::{Process, command, succeed, succeed_with, wait_until};
 use crate::sys;
 
 /// Where `ip netns` looks for namespaces.
@@ -42,21 +42,32 @@ impl Namespace {
     /// much to say by itself: see [`enable_ipv6`](Self::enable_ipv6).
     #[expect(clippy::new_without_default, reason = "it makes a thing in the kernel")]
     pub fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let nth = COUNT.fetch_add(1, Ordering::Relaxed);
-        let namespace = Self {
-            name: format!("t{}-{nth}", process::id()),
-        };
+        let namespace = Self::unmade();
         let made = thread::scope(|scope| scope.spawn(|| namespace.make()).join());
         made.unwrap_or_else(|panic| panic::resume_unwind(panic));
         namespace
     }
 
-    /// Makes it, on this thread, which is in it from then on.
-    fn make(&self) {
+    /// A name of its own.
+    fn unmade() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let nth = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self {
+            name: format!("t{}-{nth}", process::id()),
+        }
+    }
+
+    /// Makes the file to mount it on.
+    fn place(&self) -> String {
         fs::create_dir_all(NAMED).unwrap_or_else(|error| panic!("{NAMED}: {error}"));
         let path = self.path();
         File::create_new(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        path
+    }
+
+    /// Makes it, on this thread, which is in it from then on.
+    fn make(&self) {
+        let path = self.place();
         sys::new_network_namespace().expect("unshare");
         mount_bind("/proc/thread-self/ns/net", &path)
             .unwrap_or_else(|error| panic!("mount on {path}: {error}"));
@@ -65,6 +76,15 @@ impl Namespace {
             let lo = LinkUnspec::new_with_name("lo").up().build();
             handle.link().set(lo).execute().await.expect("lo up");
         });
+    }
+
+    /// The one that a process is in.
+    fn of(process: u32) -> Self {
+        let namespace = Self::unmade();
+        let path = namespace.place();
+        mount_bind(format!("/proc/{process}/ns/net"), &path)
+            .unwrap_or_else(|error| panic!("mount on {path}: {error}"));
+        namespace
     }
 
     /// Turns IPv6 on, for the interfaces that are here and those to come.
@@ -118,6 +138,11 @@ impl Namespace {
     pub fn ip(&self, lines: &str) {
         let mut command = command(&format!("ip -netns {} -batch -", self.name));
         succeed_with(&mut command, lines);
+    }
+
+    /// Runs `tc` in here, once for all lines.
+    pub fn tc(&self, lines: &str) {
+        succeed_with(&mut self.command("tc -batch -"), lines);
     }
 
     /// The number of an interface in here.
@@ -214,6 +239,48 @@ fn configure<T>(work: impl AsyncFnOnce(Handle) -> T) -> T {
 /// it, or says why not. What the kernel does for it, it does within the call.
 pub fn try_new_namespace() -> rustix::io::Result<()> {
     sys::new_network_namespace()
+}
+
+/// Has the kernel load modules of its own, one after the other. Who needs one of them in
+/// several threads at once comes here first, for the reason that [`VETH`] has.
+pub fn load_modules(names: &[&str]) {
+    for name in names {
+        succeed(&mut command(&format!("modprobe {name}")));
+    }
+}
+
+/// A network namespace of another user namespace than the initial one: user 1000 made
+/// both, without any rights, as `unshare --user --net` does.
+pub struct Foreign {
+    /// In here all is as in others, for root.
+    pub namespace: Namespace,
+    _holder: Process,
+}
+
+impl Foreign {
+    /// A new one, with nothing but `lo`, which is up, and without IPv6.
+    #[expect(clippy::new_without_default, reason = "it makes a thing in the kernel")]
+    pub fn new() -> Self {
+        let mut command = as_foreigner();
+        command.args(["sh", "-c", "echo here; exec sleep 100000"]);
+        let holder = Process::start(command);
+        holder.take(1);
+        let namespace = Namespace::of(holder.id());
+        namespace.enter(|| set_ipv6(false));
+        namespace.ip("link set lo up");
+        Self {
+            namespace,
+            _holder: holder,
+        }
+    }
+}
+
+/// What starts a program as user 1000, in new namespaces where it has all rights.
+pub fn as_foreigner() -> Command {
+    command(
+        "setpriv --reuid 1000 --regid 1000 --clear-groups \
+         unshare --user --map-root-user --net",
+    )
 }
 
 /// Two namespaces and a veth pair between them, `eth0` at both ends.

@@ -1,0 +1,450 @@
+//! What the module sends comes back to it. `nlmon` gives a copy of each netlink message
+//! to tc, within the call that sends it; tc leads it into a tunnel, the tunnel into a
+//! path that is too narrow, and that answers with ICMP, which our hooks see, on the same
+//! stack. So it is with each event's message: the loop never ends by itself.
+//!
+//! A hook that sends hangs here, on a lock of its own or on a qdisc's. Whoever ends a
+//! subscription ends its loop.
+
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use icmptap::reply::Counters;
+use icmptap::{
+    BatchSize, Builder, Client, FlushInterval, Hook, Hooks, Item, Received, Subscription, Verdict,
+};
+use icmptap_vm_tests::listen::subscribe;
+use icmptap_vm_tests::module;
+use icmptap_vm_tests::net::{Namespace, Wire, as_foreigner, load_modules};
+use icmptap_vm_tests::packet::{Pinger, echo};
+use icmptap_vm_tests::process::{Process, command, on_each_cpu, output, patience, wait_until};
+use rustix::process::Signal;
+
+/// As many of its own messages as come back before we believe that it does no harm.
+const ENOUGH: u64 = 300;
+
+/// A tunnel over a path of 100 bytes: with "don't fragment" in its outer header, so that
+/// whatever enters it makes ICMP to ourselves.
+const NARROW: &str = "link add under type dummy\n\
+                      link set under mtu 100 up\n\
+                      addr add 192.0.2.1/24 dev under\n\
+                      link add trap type gre local 192.0.2.1 remote 192.0.2.2 ttl 64\n\
+                      link set trap up\n";
+
+const NLMON: &str = "link add nlmon0 type nlmon\n\
+                     link set nlmon0 up\n";
+
+/// Each copy goes where `action` says, under no lock.
+fn clsact(action: &str) -> String {
+    format!(
+        "qdisc add dev nlmon0 clsact\n\
+         filter add dev nlmon0 egress matchall action {action}\n"
+    )
+}
+
+const INTO_TRAP: &str = "mirred egress redirect dev trap";
+
+fn load_all() {
+    load_modules(&[
+        "nlmon",
+        "dummy",
+        "ip_gre",
+        "sch_ingress",
+        "cls_matchall",
+        "act_mirred",
+    ]);
+}
+
+/// A namespace where every netlink message makes ICMP.
+fn trap() -> Namespace {
+    load_all();
+    let here = Namespace::new();
+    here.ip(&format!("{NLMON}{NARROW}"));
+    here.tc(&clsact(INTO_TRAP));
+    here
+}
+
+fn hooks(hooks: &[Hook]) -> Hooks {
+    hooks.iter().copied().collect()
+}
+
+/// Each event leaves by itself.
+fn at_once() -> Builder {
+    Subscription::builder().flush_interval(FlushInterval { us: 0 })
+}
+
+/// Pings itself, again and again, until `work` is done: what feeds a loop again if a
+/// message that finds no room has ended it.
+fn with_pings<T: Send>(here: &Namespace, size: usize, work: impl FnOnce() -> T + Send) -> T {
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let pinger = Pinger::new(here);
+            let message = echo(1, 1, &vec![0; size]);
+            while !is_over.load(Ordering::Relaxed) {
+                pinger.send(&message, &[]);
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        // Or the scope would wait for the pings forever.
+        let _end = SetWhenDropped(&is_over);
+        work()
+    })
+}
+
+struct SetWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Listens until it has heard `enough` ICMP errors, which are what its own messages
+/// cause, or until it is told that it is over; then ends the subscription, in the middle
+/// of it, and checks that nothing is missing. With `flush`, it asks for one all the time.
+fn hear(mut subscription: Subscription, enough: u64, flush: bool) -> Counters {
+    let start = Instant::now();
+    let (mut errors, mut lost) = (0, 0);
+    while errors < enough {
+        assert!(
+            start.elapsed() < patience(),
+            "{errors} of {enough} came back"
+        );
+        if flush {
+            // Its answer may find no room.
+            let _ = subscription.flush();
+        }
+        loop {
+            let until = match flush {
+                true => Instant::now(),
+                false => Instant::now() + Duration::from_millis(100),
+            };
+            match subscription.recv_before(until).expect("receive") {
+                Received::Item(Item::Event(event)) => {
+                    let is_error = event
+                        .icmp_type_and_code()
+                        .is_some_and(|(icmp, _)| icmp == 3);
+                    errors += u64::from(is_error);
+                }
+                Received::Item(Item::Lost(gap)) => lost += gap.count,
+                Received::Nothing => break,
+                Received::Ended => panic!("nobody ended it"),
+            }
+            if errors >= enough {
+                break;
+            }
+        }
+    }
+    lawful(subscription, lost)
+}
+
+/// Ends a subscription, and checks that both sides agree to the last event.
+fn lawful(subscription: Subscription, lost: u64) -> Counters {
+    let summary = subscription.finish().expect("finish");
+    summary.audit().expect("both sides agree");
+    let counters = summary.counters;
+    assert_eq!(counters.queued, 0, "{summary}");
+    assert_eq!(counters.lost_nomem, 0, "{summary}");
+    assert!(lost <= counters.lost(), "{summary}");
+    counters
+}
+
+/// And when nobody listens any more, nobody holds the module.
+fn all_ended() {
+    wait_until("nobody holds the module", || module::references() == 0);
+}
+
+fn stdout_of(status: ExitStatus, out: &[String], err: &[String]) -> String {
+    format!("{status}\n{}\n{}", out.join("\n"), err.join("\n"))
+}
+
+/// As anybody may who has a user namespace: the attack as it was found.
+#[test]
+fn a_user_leads_what_we_send_into_a_tunnel() {
+    load_all();
+    let script = format!(
+        "set -e\n\
+         ip link set lo up\n\
+         ip -batch - <<.\n{NLMON}{NARROW}.\n\
+         tc -batch - <<.\n{}.\n\
+         echo ready >&2\n\
+         exec icmptap listen --hook output --flush-us 0 -n -c {ENOUGH}\n",
+        clsact(INTO_TRAP)
+    );
+    let mut command = as_foreigner();
+    command.args(["sh", "-c", &script]);
+    let listener = Process::start(command);
+    listener.wait_for("listening on");
+    let enter = format!("nsenter --net=/proc/{}/ns/net", listener.id());
+    let ping = output(&mut self::command(&format!("{enter} ping -c 1 127.0.0.1")));
+    assert!(ping.status.success(), "{ping:?}");
+    let (status, out, err) = listener.end();
+    let said = stdout_of(status, &out, &err);
+    assert!(status.success(), "{said}");
+    assert_eq!(out.len() as u64, ENOUGH, "{said}");
+    let errors = out.iter().filter(|line| line.contains("192.0.2.1")).count();
+    assert!(errors as u64 > ENOUGH / 2, "{said}");
+    all_ended();
+}
+
+#[test]
+fn at_every_hook_and_in_batches_of_every_size() {
+    let here = trap();
+    for (builder, enough) in [
+        (at_once().hooks(hooks(&[Hook::Output])), ENOUGH),
+        (at_once().hooks(Hook::ALL.into_iter().collect()), ENOUGH),
+        (
+            at_once()
+                .hooks(Hook::ALL.into_iter().collect())
+                .receive_buffer(4096),
+            ENOUGH,
+        ),
+        // One message in an interval is what keeps the loop alive: fewer come back.
+        (Subscription::builder().hooks(hooks(&[Hook::Output])), 30),
+        (
+            Subscription::builder()
+                .hooks(Hook::ALL.into_iter().collect())
+                .batch(BatchSize(65_000)),
+            30,
+        ),
+        // What comes back is dropped, and heard all the same.
+        (
+            at_once()
+                .hooks(hooks(&[Hook::Output]))
+                .verdict(Verdict::Drop),
+            ENOUGH,
+        ),
+    ] {
+        let subscription = subscribe(&here, &builder);
+        with_pings(&here, 56, || hear(subscription, enough, false));
+    }
+    drop(here);
+    all_ended();
+}
+
+#[test]
+fn several_hear_what_the_others_cause() {
+    let here = trap();
+    let subscriptions: Vec<_> = Hook::ALL
+        .into_iter()
+        .filter(|hook| *hook != Hook::Forward)
+        .flat_map(|hook| {
+            [
+                at_once().hooks(hooks(&[hook])),
+                Subscription::builder().hooks(hooks(&[hook, Hook::Output])),
+            ]
+        })
+        .map(|builder| subscribe(&here, &builder))
+        .collect();
+    with_pings(&here, 56, || {
+        thread::scope(|scope| {
+            for subscription in subscriptions {
+                scope.spawn(|| hear(subscription, ENOUGH, false));
+            }
+        });
+    });
+    drop(here);
+    all_ended();
+}
+
+/// Somebody asks something over netlink, on each CPU, until `work` is done: each answer
+/// is one message more.
+fn with_talk<T: Send>(here: &Namespace, work: impl FnOnce() -> T + Send) -> T {
+    let is_over = AtomicBool::new(false);
+    let talk = || {
+        on_each_cpu(|| {
+            let mut client = here.enter(Client::open).expect("a client");
+            while !is_over.load(Ordering::Relaxed) {
+                client.info().expect("info");
+            }
+        })
+    };
+    thread::scope(|scope| {
+        scope.spawn(talk);
+        let _end = SetWhenDropped(&is_over);
+        work()
+    })
+}
+
+/// FLUSH sends what other CPUs have batched. Whoever comes from `nlmon` to a hook of
+/// ours may not wait for it: it waits for him.
+#[test]
+fn a_flush_meets_who_comes_back() {
+    let here = trap();
+    // Nothing leaves by itself, but for what is full.
+    let builder = Subscription::builder()
+        .hooks(hooks(&[Hook::Output]))
+        .flush_interval(FlushInterval { us: 1_000_000 })
+        .batch(BatchSize(1_000));
+    let subscription = subscribe(&here, &builder);
+    let counters = with_talk(&here, || hear(subscription, 4 * ENOUGH, true));
+    assert!(counters.delivered > 0, "{counters:?}");
+    drop(here);
+    all_ended();
+}
+
+/// Whoever answers is another kernel, so to speak: it comes in from a wire, in a
+/// softirq, some time later.
+#[test]
+fn a_peer_answers_to_each_message() {
+    load_all();
+    for action in ["redirect", "mirror"] {
+        let wire = Wire::new();
+        // No one there takes GRE, and each packet is answered with an error.
+        wire.right.run("sysctl -q -w net.ipv4.icmp_ratelimit=0");
+        wire.left.ip(&format!(
+            "{NLMON}\
+             link add trap type gre local {} remote {} ttl 64\n\
+             link set trap up\n",
+            Wire::LEFT,
+            Wire::RIGHT
+        ));
+        wire.left
+            .tc(&clsact(&format!("mirred egress {action} dev trap")));
+        let builder = at_once().hooks(hooks(&[Hook::Prerouting, Hook::Input]));
+        let subscription = subscribe(&wire.left, &builder);
+        // The kernel as a whole sends no more than some hundred errors a second.
+        with_pings(&wire.left, 56, || hear(subscription, 30, false));
+    }
+    all_ended();
+}
+
+/// What is no packet at all, where packets are taken: in `lo`, in a wire, out of them.
+#[test]
+fn it_is_led_where_it_makes_no_sense() {
+    load_all();
+    for action in [
+        "mirred egress redirect dev lo",
+        "mirred egress mirror dev lo",
+        "mirred ingress redirect dev lo",
+        "mirred egress redirect dev eth0",
+        "mirred egress mirror dev eth0",
+        "mirred ingress redirect dev eth0",
+        "mirred ingress mirror dev eth0",
+    ] {
+        let wire = Wire::new();
+        wire.left.ip(NLMON);
+        wire.left.tc(&clsact(action));
+        let all: Hooks = Hook::ALL.into_iter().collect();
+        let subscription = subscribe(&wire.left, &at_once().hooks(all));
+        for _ in 0..20 {
+            wire.left.run("ping -c 1 10.0.0.2");
+        }
+        let counters = lawful(subscription, 0);
+        // Request and reply, two hooks each.
+        assert!(counters.matched >= 80, "{action}: {counters:?}");
+    }
+    all_ended();
+}
+
+/// A datagram in pieces comes to the hooks in pieces, and as a whole.
+#[test]
+fn what_comes_back_comes_among_fragments() {
+    let here = trap();
+    here.ip("link set lo mtu 1280");
+    let all: Hooks = Hook::ALL.into_iter().collect();
+    for builder in [at_once(), Subscription::builder()] {
+        let subscription = subscribe(&here, &builder.hooks(all));
+        with_pings(&here, 5_000, || hear(subscription, 30, false));
+    }
+    drop(here);
+    all_ended();
+}
+
+/// The tunnel's packets, and the answers, cross a bridge, and netfilter's hooks on it.
+#[test]
+fn it_crosses_a_bridge() {
+    load_all();
+    load_modules(&["bridge", "br_netfilter"]);
+    let wire = Wire::new();
+    wire.right.run("sysctl -q -w net.ipv4.icmp_ratelimit=0");
+    wire.left.ip(&format!(
+        "{NLMON}\
+         link add br0 type bridge\n\
+         link set br0 up\n\
+         addr flush dev eth0\n\
+         link set eth0 master br0\n\
+         addr add {left}/24 dev br0\n\
+         link add trap type gre local {left} remote {} ttl 64\n\
+         link set trap up\n",
+        Wire::RIGHT,
+        left = Wire::LEFT,
+    ));
+    // The right end knows the address of eth0 by heart.
+    wire.right.ip("neigh flush all nud permanent");
+    wire.left.tc(&clsact(INTO_TRAP));
+    let all: Hooks = Hook::ALL.into_iter().collect();
+    let subscription = subscribe(&wire.left, &at_once().hooks(all));
+    with_pings(&wire.left, 56, || hear(subscription, 30, false));
+    all_ended();
+}
+
+/// In a VRF, local packets take another way, through a device of their own.
+#[test]
+fn it_takes_the_way_of_a_vrf() {
+    load_all();
+    load_modules(&["vrf"]);
+    let here = Namespace::new();
+    here.ip(&format!(
+        "{NLMON}\
+         link add blue type vrf table 100\n\
+         link set blue up\n\
+         link add under type dummy\n\
+         link set under mtu 100\n\
+         link set under master blue\n\
+         link set under up\n\
+         addr add 192.0.2.1/24 dev under\n\
+         link add trap type gre local 192.0.2.1 remote 192.0.2.2 ttl 64 dev blue\n\
+         link set trap up\n"
+    ));
+    here.tc(&clsact(INTO_TRAP));
+    let all: Hooks = Hook::ALL.into_iter().collect();
+    let subscription = subscribe(&here, &at_once().hooks(all));
+    with_pings(&here, 56, || hear(subscription, ENOUGH, false));
+    drop(here);
+    all_ended();
+}
+
+/// The loop's own end is not asked for: its socket, its process, its namespace goes.
+#[test]
+fn an_end_in_the_middle_of_it() {
+    let all: Hooks = Hook::ALL.into_iter().collect();
+    for _ in 0..5 {
+        // A socket is closed, with all that is under way.
+        let here = trap();
+        let mut subscription = subscribe(&here, &at_once().hooks(all));
+        with_pings(&here, 56, || {
+            for _ in 0..ENOUGH {
+                subscription.recv().expect("receive");
+            }
+            drop(subscription);
+        });
+
+        // A process is killed that does not read.
+        let words = "icmptap listen --hook input,output --flush-us 0 --all-netns";
+        let listener = Process::start(here.command(words));
+        listener.wait_for("listening on");
+        with_pings(&here, 56, || {
+            listener.take(ENOUGH as usize);
+            listener.end_by(Signal::KILL);
+        });
+
+        // A namespace ends before the one that hears it.
+        let outside = Namespace::new();
+        let builder = at_once().hooks(all).all_netns(true);
+        let mut subscription = subscribe(&outside, &builder);
+        with_pings(&here, 56, || {
+            for _ in 0..ENOUGH {
+                subscription.recv().expect("receive");
+            }
+        });
+        let ended = here.inode();
+        drop(here);
+        lawful(subscription, 0);
+        assert_ne!(outside.inode(), ended);
+    }
+    all_ended();
+}
