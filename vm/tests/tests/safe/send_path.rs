@@ -175,7 +175,8 @@ fn a_user_leads_what_we_send_into_a_tunnel() {
         clsact(INTO_TRAP)
     );
     let mut command = as_foreigner();
-    command.args(["sh", "-c", &script]);
+    // Not busybox's shell, which has an `ip` of its own.
+    command.args(["/bin/sh", "-c", &script]);
     let listener = Process::start(command);
     listener.wait_for("listening on");
     let enter = format!("nsenter --net=/proc/{}/ns/net", listener.id());
