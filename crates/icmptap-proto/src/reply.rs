@@ -9,7 +9,7 @@ use icmptap_sys as sys;
 
 use crate::{
     BatchSize, BootId, Cpu, Families, FamilyId, FlushInterval, Hooks, IfIndex, Netns, Pid, PortId,
-    Protocol, RateLimit, Sampling, Snaplen, TypeSet, Verdict,
+    Protocol, RateLimit, Sampling, Snaplen, SubscriptionId, TypeSet, Verdict,
     nlmsg::{Attr, DecodeError, Generic, Message, NLMSG_HDRLEN, align4, attributes, need, u32_at},
 };
 
@@ -172,6 +172,9 @@ pub struct Info {
     /// The longest filter, in instructions; 0: a module of schema version 1,
     /// which has none.
     pub filter_max: u32,
+    /// The most bytes of memory that may be kept for all subscriptions together;
+    /// `None`: a module older than schema version 3, which does not tell.
+    pub max_bytes: Option<u64>,
 }
 
 impl Info {
@@ -203,6 +206,7 @@ impl Info {
         let mut batch_max = None;
         let mut flush_max = None;
         let mut filter_max = 0;
+        let mut max_bytes = None;
         for attr in attributes(body.body, body.at) {
             let attr = attr?;
             match u32::from(attr.kind) {
@@ -230,6 +234,7 @@ impl Info {
                     });
                 }
                 sys::ICMPTAP_INFO_FILTER_MAX => filter_max = attr.u32("the longest filter")?,
+                sys::ICMPTAP_INFO_MAX_BYTES => max_bytes = Some(attr.u64("the most memory")?),
                 _ => {}
             }
         }
@@ -244,6 +249,7 @@ impl Info {
             batch_max: held(batch_max, "a largest batch", body)?,
             flush_max: held(flush_max, "a longest flush interval", body)?,
             filter_max,
+            max_bytes,
         })
     }
 }
@@ -391,6 +397,15 @@ pub struct SubscriptionInfo {
     pub pid: Option<Pid>,
     /// The name of that process (`/proc/PID/comm`).
     pub command: String,
+    /// Its number; `None`: a module older than schema version 3, which does not tell.
+    pub id: Option<SubscriptionId>,
+    /// Bytes of memory that are kept for it; `None`: a module older than schema
+    /// version 3, which does not tell.
+    pub bytes: Option<u64>,
+    /// Hooks that other network namespaces refused to a subscription of all of them:
+    /// their packets are missing. 0 with a module older than schema version 3, which
+    /// then refuses the subscription.
+    pub taps_missing: u32,
 }
 
 impl SubscriptionInfo {
@@ -404,6 +419,9 @@ impl SubscriptionInfo {
         let mut netns = None;
         let mut pid = None;
         let mut command = None;
+        let mut id = None;
+        let mut bytes = None;
+        let mut taps_missing = 0;
         for attr in attributes(body.body, body.at) {
             let attr = attr?;
             match u32::from(attr.kind) {
@@ -418,6 +436,13 @@ impl SubscriptionInfo {
                 }
                 // A process may call itself anything.
                 sys::ICMPTAP_SUB_COMM => command = Some(attr.lossy_text()),
+                sys::ICMPTAP_SUB_ID => {
+                    id = Some(SubscriptionId(attr.u64("the subscription's number")?));
+                }
+                sys::ICMPTAP_SUB_BYTES => bytes = Some(attr.u64("the kept memory")?),
+                sys::ICMPTAP_SUB_TAPS_MISSING => {
+                    taps_missing = attr.u32("the number of missing hooks")?;
+                }
                 _ => {}
             }
         }
@@ -429,6 +454,9 @@ impl SubscriptionInfo {
             netns: held(netns, "a netns", body)?,
             pid,
             command: held(command, "a command", body)?,
+            id,
+            bytes,
+            taps_missing,
         })
     }
 }
@@ -444,6 +472,12 @@ pub struct Stats {
     pub subscriptions: u32,
     /// The sums of their counters.
     pub counters: Counters,
+    /// Bytes of memory that are kept for those that live; `None`: a module older than
+    /// schema version 3, which does not tell.
+    pub bytes: Option<u64>,
+    /// The same for the subscriptions of all network namespaces: what
+    /// [`Info::max_bytes`] bounds.
+    pub bytes_total: Option<u64>,
 }
 
 impl Stats {
@@ -457,6 +491,8 @@ impl Stats {
             netns: held(attrs.netns, "a netns", body)?,
             subscriptions: held(attrs.subscriptions, "a number of subscriptions", body)?,
             counters: held(attrs.counters, "counters", body)?,
+            bytes: attrs.bytes,
+            bytes_total: attrs.bytes_total,
         })
     }
 }
@@ -494,6 +530,8 @@ struct StatsAttrs {
     netns: Option<Netns>,
     subscriptions: Option<u32>,
     counters: Option<Counters>,
+    bytes: Option<u64>,
+    bytes_total: Option<u64>,
 }
 
 impl StatsAttrs {
@@ -508,6 +546,10 @@ impl StatsAttrs {
                     attrs.subscriptions = Some(attr.u32("the number of subscriptions")?);
                 }
                 sys::ICMPTAP_STATS_COUNTERS => attrs.counters = Some(Counters::of(&attr, body)?),
+                sys::ICMPTAP_STATS_BYTES => attrs.bytes = Some(attr.u64("the kept memory")?),
+                sys::ICMPTAP_STATS_BYTES_TOTAL => {
+                    attrs.bytes_total = Some(attr.u64("the memory kept for all")?);
+                }
                 _ => {}
             }
         }

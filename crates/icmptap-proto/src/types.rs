@@ -42,6 +42,10 @@ number! {
     IfIndex(u32)
 }
 number! {
+    /// A subscription: no other has this number until the module is unloaded.
+    SubscriptionId(u64)
+}
+number! {
     /// A network namespace: its inode number, as in `readlink /proc/PID/ns/net`.
     Netns(u32)
 }

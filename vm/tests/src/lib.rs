@@ -16,4 +16,5 @@ pub mod probe;
 pub mod process;
 pub mod sites;
 pub mod spec;
+pub mod subscriber;
 mod sys;

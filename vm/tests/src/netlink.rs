@@ -25,6 +25,12 @@ impl Socket {
     /// Opens one in the thread's network namespace. `protocol` is a
     /// `NETLINK_*` number.
     pub fn open(protocol: u32) -> Self {
+        Self::open_at(protocol, 0).expect("bind")
+    }
+
+    /// The same with this port id, which may be somebody's
+    /// ([`Errno::ADDRINUSE`]).
+    pub fn open_at(protocol: u32, port: u32) -> Result<Self> {
         let fd = socket_with(
             AddressFamily::NETLINK,
             SocketType::RAW,
@@ -33,8 +39,8 @@ impl Socket {
             NonZero::new(protocol).map(Protocol::from_raw),
         )
         .expect("socket");
-        bind(&fd, &SocketAddrNetlink::new(0, 0)).expect("bind");
-        Self(fd)
+        bind(&fd, &SocketAddrNetlink::new(port, 0))?;
+        Ok(Self(fd))
     }
 
     /// Its port id.
@@ -49,6 +55,11 @@ impl Socket {
         for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK] {
             enable_netlink(self.0.as_fd(), option);
         }
+    }
+
+    /// Has it go on when something found no room (`NETLINK_NO_ENOBUFS`).
+    pub fn bear_losses(&self) {
+        enable_netlink(self.0.as_fd(), libc::NETLINK_NO_ENOBUFS);
     }
 
     /// Sends a datagram to the kernel.

@@ -1,0 +1,138 @@
+//! To subscribe while packets come in: first the answer, then what was asked for; and
+//! what was not begun leaves nothing behind.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use icmptap_proto::request::{self, Wishes};
+use icmptap_vm_tests::fire::asker::family;
+use icmptap_vm_tests::net::Namespace;
+use icmptap_vm_tests::packet::{Pinger, echo};
+use icmptap_vm_tests::process::{Process, on_each_cpu};
+use icmptap_vm_tests::subscriber::Subscriber;
+use rustix::io::Errno;
+use rustix::process::Signal;
+
+/// Bytes, of which the kernel makes twice as many.
+const SIZES: [usize; 4] = [2 << 10, 4 << 10, 16 << 10, 32 << 10];
+
+/// Does some work while every CPU sends packets in `namespace`.
+fn in_a_flood<T>(namespace: &Namespace, work: impl FnOnce() -> T) -> T {
+    struct Over<'a>(&'a AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // At a panic as well: or nobody would hear of it.
+        let _over = Over(&over);
+        scope.spawn(|| {
+            on_each_cpu(|| {
+                let pinger = Pinger::new(namespace);
+                let request = echo(1, 1, &[0; 56]);
+                while !over.load(Ordering::Relaxed) {
+                    pinger.send(&request, &request);
+                }
+            })
+        });
+        work()
+    })
+}
+
+#[test]
+fn the_reply_comes_before_the_first_event() {
+    let family = family();
+    let namespace = Namespace::new();
+    let mut heard = 0;
+    in_a_flood(&namespace, || {
+        for size in SIZES {
+            for round in 0..10 {
+                let mut reader = namespace.enter(|| Subscriber::open(family));
+                reader.set_receive_buffer(size);
+                // Twice: the second one begins anew.
+                for _ in 0..2 {
+                    let asked = reader.subscribe(&Wishes::default());
+                    let what = format!("{size} bytes, round {round}: {asked:?}");
+                    assert_eq!(asked.batches_before, 0, "{what}");
+                    assert!(asked.is_done(), "{what}");
+                    heard += reader.read(20);
+                    reader.end();
+                }
+            }
+        }
+    });
+    assert!(heard > 0, "there was no flood");
+}
+
+#[test]
+fn what_has_not_begun_sends_nothing() {
+    let family = family();
+    let namespace = Namespace::new();
+    let mut refused = 0;
+    in_a_flood(&namespace, || {
+        for size in SIZES {
+            for round in 0..10 {
+                let mut reader = namespace.enter(|| Subscriber::open(family));
+                reader.set_receive_buffer(size);
+                // No room, or hardly any, or just enough.
+                for _ in 0..size / 256 * (round % 3) / 2 {
+                    reader.send(request::get_info);
+                }
+                let asked = reader.subscribe(&Wishes::default());
+                let what = format!("{size} bytes, round {round}: {asked:?}");
+                if !asked.is_done() {
+                    refused += 1;
+                    assert!(matches!(asked.errno(), None | Some(Errno::AGAIN)), "{what}");
+                    assert_eq!(asked.batches_before, 0, "{what}");
+                    thread::sleep(Duration::from_millis(20));
+                    assert_eq!(reader.read(1), 0, "{what}");
+                    let flushed = reader.ask(request::flush);
+                    assert_eq!(flushed.errno(), Some(Errno::NOENT), "{what}");
+                    let again = reader.subscribe(&Wishes::default());
+                    assert_eq!(again.batches_before, 0, "{again:?}");
+                    assert!(again.is_done(), "{again:?}");
+                }
+                reader.read(20);
+                reader.end();
+            }
+        }
+    });
+    assert!(refused > 0, "there was always room");
+}
+
+#[test]
+fn to_listen_in_a_flood_never_fails_to_begin() {
+    let namespace = Namespace::new();
+    let mut failed = Vec::new();
+    in_a_flood(&namespace, || {
+        for options in ["--rcvbuf 4K", "--rcvbuf 64K", "--rcvbuf 208K", ""] {
+            for nth in 1..=20 {
+                let words = format!("icmptap listen --duration 20ms -c 10 {options}");
+                let (status, _, stderr) = Process::start(namespace.command(&words)).end();
+                if !status.success() {
+                    failed.push(format!("{options}, {nth} of 20: {status}, {stderr:?}"));
+                }
+            }
+        }
+    });
+    assert!(failed.is_empty(), "{} of 80: {failed:#?}", failed.len());
+}
+
+/// A signal at any time: the library asks for its end until it is answered.
+#[test]
+fn to_stop_in_a_flood_never_fails() {
+    let namespace = Namespace::new();
+    in_a_flood(&namespace, || {
+        for options in ["--rcvbuf 4K", "--rcvbuf 64K"] {
+            let words = format!("icmptap listen {options} -o json");
+            let process = Process::start(namespace.command(&words));
+            process.wait_for("listening on");
+            thread::sleep(Duration::from_millis(200));
+            let (status, _, stderr) = process.end_by(Signal::INT);
+            assert!(status.success(), "{options}: {status}, {stderr:?}");
+        }
+    });
+}
