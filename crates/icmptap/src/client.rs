@@ -10,15 +10,13 @@ use rustix::{io::Errno, net::netlink};
 
 use crate::{
     Error, Operation,
-    core::{Answer, Core, Dump, DumpEnd},
+    core::{Answer, Core},
+    exchange::Exchange,
     socket::{Datagram, Socket},
 };
 
 /// Large enough for what a subscription gets by default.
 const ROOM: usize = 32 * 1024;
-
-/// How often a list is asked for that changes while it is read.
-const TRIES: u32 = 10;
 
 /// A socket that has found the module.
 #[derive(Debug)]
@@ -121,13 +119,13 @@ impl Client {
     pub(crate) fn ask<T>(
         &mut self,
         operation: Operation,
-        request: impl FnOnce(FamilyId, u32) -> Vec<u8>,
+        request: impl Fn(FamilyId, u32) -> Vec<u8>,
         decode: fn(&Generic<'_>) -> Result<T, DecodeError>,
     ) -> Result<T, Error> {
         match self.exchange(operation, request, decode)? {
             Answer::Reply(reply) => Ok(reply),
             // Acknowledged without a reply.
-            _ => Err(Error::NoReply { operation }),
+            _ => Err(Error::no_reply(operation, 1)),
         }
     }
 
@@ -135,26 +133,10 @@ impl Client {
     pub(crate) fn exchange<T>(
         &mut self,
         operation: Operation,
-        request: impl FnOnce(FamilyId, u32) -> Vec<u8>,
+        request: impl Fn(FamilyId, u32) -> Vec<u8>,
         decode: fn(&Generic<'_>) -> Result<T, DecodeError>,
     ) -> Result<Answer<T>, Error> {
-        let seq = self.core.next_seq();
-        let request = request(self.core.family(), seq);
-        self.socket.send(&request)?;
-        // The kernel answers before send returns: no need to wait, and no use
-        // in reading on in a flood when all that was there then has been read.
-        let mut there = self.socket.receive_buffer()?;
-        while there > 0 && self.socket.receive(&mut self.scratch)? {
-            there = there.saturating_sub(self.scratch.bytes().len());
-            match self.core.sort(self.scratch.bytes(), seq, decode)? {
-                Some(Answer::Refused(refusal)) => {
-                    return Err(Error::refused(operation, refusal, &request));
-                }
-                Some(answer) => return Ok(answer),
-                None => {}
-            }
-        }
-        Err(Error::NoReply { operation })
+        self.begin().ask(operation, request, decode)
     }
 
     /// Sends a request whose reply is a list, and gives all of it.
@@ -164,41 +146,14 @@ impl Client {
         request: impl Fn(FamilyId, u32) -> Vec<u8>,
         decode: fn(&Generic<'_>) -> Result<T, DecodeError>,
     ) -> Result<Vec<T>, Error> {
-        for _ in 0..TRIES {
-            let dump = self.dump_once(operation, &request, decode)?;
-            if !dump.interrupted {
-                return Ok(dump.items);
-            }
-        }
-        Err(Error::Changing { operation })
+        self.begin().list(operation, request, decode)
     }
 
-    fn dump_once<T>(
-        &mut self,
-        operation: Operation,
-        request: impl Fn(FamilyId, u32) -> Vec<u8>,
-        decode: fn(&Generic<'_>) -> Result<T, DecodeError>,
-    ) -> Result<Dump<T>, Error> {
-        let seq = self.core.next_seq();
-        let request = request(self.core.family(), seq);
-        self.socket.send(&request)?;
-        let mut dump = Dump::new();
-        let mut damage = None;
-        // To the end in any case: before it the kernel begins no other dump. It
-        // writes the next part while this one is received: no need to wait.
-        while dump.end.is_none() && self.socket.receive(&mut self.scratch)? {
-            let bytes = self.scratch.bytes();
-            if let Err(error) = self.core.sort_dump(bytes, seq, decode, &mut dump) {
-                damage.get_or_insert(error);
-            }
-        }
-        match (damage, &mut dump.end) {
-            (Some(error), _) => Err(error),
-            (None, None) => Err(Error::NoReply { operation }),
-            (None, Some(DumpEnd::Complete)) => Ok(dump),
-            (None, Some(DumpEnd::Refused(refusal))) => {
-                Err(Error::refused(operation, refusal.clone(), &request))
-            }
+    fn begin(&mut self) -> Exchange<'_, Socket> {
+        Exchange {
+            wire: &self.socket,
+            core: &mut self.core,
+            scratch: &mut self.scratch,
         }
     }
 }

@@ -111,10 +111,15 @@ pub enum Error {
     },
     /// The kernel answered nothing: its answer found no room in the receive
     /// buffer.
-    #[error("{operation}: the kernel's answer was lost, try a larger receive buffer")]
+    #[error(
+        "{operation}: asked {tries} times, and no answer found room in the receive buffer, try a \
+         larger one"
+    )]
     NoReply {
         /// What was asked.
         operation: Operation,
+        /// How often.
+        tries: u32,
     },
     /// A system call failed.
     #[error("cannot {tried}: {source}")]
@@ -155,6 +160,10 @@ impl Error {
             Self::ModuleNotLoaded => Self::Imp2NotLoaded,
             error => error,
         }
+    }
+
+    pub(crate) fn no_reply(operation: Operation, tries: u32) -> Self {
+        Self::NoReply { operation, tries }
     }
 
     pub(crate) fn too_old(option: &'static str, needed: u32, module: Info) -> Self {

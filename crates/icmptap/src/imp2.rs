@@ -7,10 +7,11 @@ use icmptap_proto::{
     nlmsg,
     reply::Status,
 };
-use rustix::net::Protocol;
+use rustix::{io::Errno, net::Protocol};
 
 use crate::{
     Error, Operation, Stopper,
+    exchange::{TRIES, Wire},
     socket::{Datagram, RECEIVE_BUFFER, Socket},
 };
 
@@ -99,21 +100,47 @@ impl Imp2 {
     }
 
     fn exchange(&mut self, operation: Operation, request: fn(u32) -> Vec<u8>) -> Result<(), Error> {
-        self.seq += 1;
-        let sent = self.socket.send(&request(self.seq));
-        sent.map_err(Error::of_imp2)?;
-        // The kernel answers before send returns: no need to wait.
-        while self.socket.receive(&mut self.buffer)? {
-            match take(self.buffer.bytes(), self.seq, &mut self.packets)? {
+        let Self {
+            socket,
+            buffer,
+            packets,
+            seq,
+            ..
+        } = self;
+        ask(socket, buffer, packets, seq, operation, request)
+    }
+}
+
+/// As [`Exchange::ask`](crate::exchange::Exchange::ask).
+fn ask(
+    wire: &impl Wire,
+    buffer: &mut Datagram,
+    packets: &mut VecDeque<Packet>,
+    seq: &mut u32,
+    operation: Operation,
+    request: fn(u32) -> Vec<u8>,
+) -> Result<(), Error> {
+    for nth in 1..=TRIES {
+        *seq += 1;
+        wire.send(&request(*seq)).map_err(Error::of_imp2)?;
+        let mut there = wire.receive_buffer()?;
+        while there > 0 && wire.receive(buffer)? {
+            there = there.saturating_sub(buffer.bytes().len());
+            match take(buffer.bytes(), *seq, packets)? {
                 Some(Status::Ack) => return Ok(()),
                 Some(Status::Refused(refusal)) => {
+                    // It was done before, and only the answer was lost.
+                    let again = nth > 1 && operation == Operation::Imp2Close;
+                    if again && refusal.errno == Errno::NOENT.raw_os_error() {
+                        return Ok(());
+                    }
                     return Err(Error::refused(operation, refusal, &[]));
                 }
                 None => {}
             }
         }
-        Err(Error::NoReply { operation })
     }
+    Err(Error::no_reply(operation, TRIES))
 }
 
 /// Puts packets aside, and gives the answer to request `seq`.
@@ -139,6 +166,7 @@ mod tests {
     use icmptap_proto::testing;
 
     use super::*;
+    use crate::exchange::tests::{Script, Turn};
 
     fn packet(src: [u8; 4]) -> Vec<u8> {
         let mut bytes = 24u32.to_ne_bytes().to_vec();
@@ -172,6 +200,40 @@ mod tests {
             .map(|packet| packet.src.to_string())
             .collect();
         assert_eq!(sources, ["10.0.0.9", "10.0.0.1"]);
+    }
+
+    #[test]
+    fn what_is_not_answered_is_asked_again() {
+        let nothing = || -> Turn { Box::new(|_| vec![packet([10, 0, 0, 1])]) };
+        let status = |errno| -> Turn { Box::new(move |seq| vec![testing::status(seq, errno)]) };
+        let run = |turns: Vec<Turn>, operation, request| {
+            let mut packets = VecDeque::new();
+            let buffer = &mut Datagram::with_room(ROOM);
+            let script = Script::of(turns);
+            let result = ask(&script, buffer, &mut packets, &mut 0, operation, request);
+            (result, packets.len())
+        };
+        let register = |turns| run(turns, Operation::Imp2Register, imp2::register);
+        let close = |turns| run(turns, Operation::Imp2Close, imp2::close);
+
+        assert!(matches!(
+            register(vec![nothing(), nothing(), status(0)]),
+            (Ok(()), 2)
+        ));
+        assert!(matches!(
+            register(vec![nothing(), status(1)]),
+            (Err(Error::NotPermitted { .. }), 1)
+        ));
+        assert!(matches!(
+            register(vec![]),
+            (Err(Error::NoReply { tries: TRIES, .. }), 0)
+        ));
+        // Closed by the first, of which nothing was heard.
+        assert!(matches!(close(vec![nothing(), status(2)]), (Ok(()), 1)));
+        assert!(matches!(
+            close(vec![status(2)]),
+            (Err(Error::Refused { .. }), 0)
+        ));
     }
 
     #[test]

@@ -39,6 +39,7 @@ mod builder;
 mod client;
 mod core;
 mod error;
+mod exchange;
 #[cfg(feature = "pcap")]
 mod filter;
 mod imp2;
@@ -62,7 +63,8 @@ pub use icmptap_proto::json;
 pub use icmptap_proto::{
     BatchSize, BootId, Cpu, DecodeError, Families, Family, FlushInterval, Hook, Hooks, IfIndex,
     Instruction, Mtu, Netns, Pid, PortId, Program, ProgramTooLong, Protocol, RateLimit, Sampling,
-    Snaplen, TypeSet, Verdict, event, icmp, imp2::Packet as Imp2Packet, reply, sequence::Lost,
+    Snaplen, SubscriptionId, TypeSet, Verdict, event, icmp, imp2::Packet as Imp2Packet, reply,
+    sequence::Lost,
 };
 pub use imp2::Imp2;
 pub use stop::Stopper;

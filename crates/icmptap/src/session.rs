@@ -144,9 +144,8 @@ impl Session {
 
     /// Once it has ended.
     pub(crate) fn summary(&self) -> Result<Summary, Error> {
-        let counters = self.client.core.counters().ok_or(Error::NoReply {
-            operation: Operation::Unsubscribe,
-        })?;
+        let counters = self.client.core.counters();
+        let counters = counters.ok_or(Error::no_reply(Operation::Unsubscribe, 1))?;
         Ok(Summary::new(counters, self.client.core.tally()))
     }
 }
