@@ -146,30 +146,59 @@ fn without_being_asked_success_is_silent() {
             .expect("send");
         assert_eq!(socket.receive(), None);
     }
+    // An error is told in any case.
+    socket
+        .send(&header(HEADER, CLOSE, REQUEST, 0))
+        .expect("send");
+    assert_eq!(errno(&socket.receive().expect("an answer")), ENOENT);
 }
 
-/// As the original client sends it. It would take an answer for a packet's addresses.
+/// As the original clients do, which take whatever comes for a packet.
 #[test]
-fn what_is_no_request_is_done_and_gets_no_answer() {
+fn what_is_no_request_is_not_answered() {
     let wire = Wire::new();
-    let socket = socket(&wire.right);
-    let tell = |datagram: &[u8]| socket.send(datagram).expect("send");
-    for flags in [0, NLM_F_ACK as u16] {
-        tell(&header(HEADER, REGISTER, flags, 0));
-        assert_eq!(socket.receive(), None);
+    let right = socket(&wire.right);
+    let says_nothing = |socket: &Socket, datagram: &[u8]| {
+        socket.send(datagram).expect("send");
+        assert_eq!(socket.receive(), None, "{datagram:?}");
+    };
+    for flags in [0, NLM_F_ACK as u16, 0x300] {
+        // Wrong in every way.
+        says_nothing(&right, &header(HEADER, CLOSE, flags, 0));
+        says_nothing(&right, &header(HEADER, IMP2_K_MSG as u16, flags, 0));
+        says_nothing(&right, &header(1000, REGISTER, flags, 0));
+        // Not permitted.
+        wire.right.enter_unprivileged(|| {
+            let socket = Socket::open(NL_IMP2);
+            says_nothing(&socket, &header(HEADER, REGISTER, flags, 0));
+            assert_eq!(ask(&socket, CLOSE), ENOENT);
+        });
+        // And right.
+        says_nothing(&right, &header(HEADER, REGISTER, flags, 0));
         ping(&wire, 1);
-        expect_packet(&socket);
-        tell(&header(HEADER, CLOSE, flags, 0));
-        // And these are refused.
-        tell(&header(HEADER, CLOSE, flags, 0));
-        tell(&header(HEADER, IMP2_K_MSG as u16, flags, 0));
-        tell(&header(HEADER + 1, REGISTER, flags, 0));
-        for length in 1..HEADER as usize {
-            tell(&header(HEADER, REGISTER, flags, 0)[..length]);
-        }
-        assert_eq!(socket.receive(), None);
+        expect_packet(&right);
+        says_nothing(&right, &header(HEADER, CLOSE, flags, 0));
+        ping(&wire, 1);
+        assert_eq!(right.receive(), None);
     }
-    assert_eq!(ask(&socket, CLOSE), ENOENT);
+}
+
+#[test]
+fn an_old_program_that_is_not_permitted_prints_no_packet() {
+    let namespace = Namespace::new();
+    let words = format!(
+        "/usr/bin/setpriv --reuid 1000 --regid 1000 --clear-groups {}",
+        imp2::install()
+    );
+    let client = Process::start(namespace.command(&words));
+    client.wait_for("registered");
+    client.is_silent();
+    assert!(dmesg().contains("NLM_F_REQUEST"), "the log has no word");
+    client.end_by(Signal::INT);
+}
+
+fn dmesg() -> String {
+    icmptap_vm_tests::process::run("dmesg")
 }
 
 #[test]
@@ -181,6 +210,12 @@ fn garbage_is_refused() {
         errno(&socket.receive().expect("an answer"))
     };
 
+    for length in 1..HEADER as usize {
+        // Too short to say that it is a request.
+        let short = &header(HEADER, REGISTER, REQUEST, 0)[..length];
+        socket.send(short).expect("send");
+        assert_eq!(socket.receive(), None, "{length} bytes");
+    }
     for claimed in [0, 1, 15, 17, 1000, u32::MAX] {
         assert_eq!(
             refused(&header(claimed, REGISTER, REQUEST, 0)),

@@ -1,7 +1,7 @@
 //! How much one may have.
 
 use icmptap::{Error, Subscription};
-use icmptap_sys::{IMP2_U_PID, NL_IMP2, NLM_F_ACK};
+use icmptap_sys::{IMP2_U_PID, NL_IMP2, NLM_F_ACK, NLM_F_REQUEST};
 use icmptap_vm_tests::module::{self, Changed};
 use icmptap_vm_tests::net::Namespace;
 use icmptap_vm_tests::netlink::{Socket, errno, header};
@@ -57,7 +57,7 @@ fn clients_of_imp2_count_too() {
     let _limit = Changed::parameter("max_per_netns", "1");
     let client = namespace.enter(|| Socket::open(NL_IMP2));
     let register = || {
-        let (kind, flags) = (IMP2_U_PID as u16, NLM_F_ACK as u16);
+        let (kind, flags) = (IMP2_U_PID as u16, (NLM_F_REQUEST | NLM_F_ACK) as u16);
         client.send(&header(16, kind, flags, 0)).expect("send");
         errno(&client.receive().expect("an answer"))
     };
