@@ -152,8 +152,12 @@ fn memory(bench: &Bench) -> Result<Vec<Figure>> {
         maximum: Some(8 * COUNT as u64),
     };
     setrlimit(Resource::Nofile, files)?;
-    let _allowed =
-        ["max_per_netns", "max_per_user"].map(|limit| module::Changed::parameter(limit, "2000"));
+    let _allowed = [
+        ("max_per_netns", "2000"),
+        ("max_per_user", "2000"),
+        ("max_bytes", "1000000000"),
+    ]
+    .map(|(limit, value)| module::Changed::parameter(limit, value));
     let namespace = traffic::namespace()?;
     // Hooks and what else the first one brings.
     let _first = open(&namespace, &Subscription::builder(), 1)?;
