@@ -7,6 +7,7 @@
 #ifndef ICMPTAP_COMPAT_H
 #define ICMPTAP_COMPAT_H
 
+#include <linux/fs.h>
 #include <linux/hrtimer.h>
 
 #ifndef HAVE_HRTIMER_SETUP
@@ -22,6 +23,13 @@ static inline void hrtimer_setup(struct hrtimer *timer,
 /* Both have the attributes of the request, by the same name. */
 #ifndef HAVE_GENL_INFO_DUMP
 #define genl_info_dump genl_dumpit_info
+#endif
+
+#ifndef HAVE_GET_FILE_ACTIVE
+static inline struct file *get_file_active(struct file **file)
+{
+	return get_file_rcu(*file) ? *file : NULL;
+}
 #endif
 
 /* What we export is for our own modules. Its name became a string. */

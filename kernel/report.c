@@ -206,7 +206,7 @@ static int count_sub(struct icmptap_sub *sub, void *arg)
 }
 
 /* Process context, takes icmptap_subs_lock. */
-static int put_stats(struct sk_buff *msg, const struct net *net)
+static int put_stats(struct sk_buff *msg, const struct net *net, bool all)
 {
 	struct icmptap_counters sum = {};
 	struct living living = {};
@@ -224,8 +224,8 @@ static int put_stats(struct sk_buff *msg, const struct net *net)
 	    nla_put_u32(msg, ICMPTAP_STATS_SUBSCRIPTIONS, living.count) ||
 	    nla_put_u64_64bit(msg, ICMPTAP_STATS_BYTES, living.bytes,
 			      ICMPTAP_STATS_PAD) ||
-	    nla_put_u64_64bit(msg, ICMPTAP_STATS_BYTES_TOTAL, total,
-			      ICMPTAP_STATS_PAD))
+	    (all && nla_put_u64_64bit(msg, ICMPTAP_STATS_BYTES_TOTAL, total,
+				      ICMPTAP_STATS_PAD)))
 		return -EMSGSIZE;
 	return icmptap_report_counters(msg, ICMPTAP_STATS_COUNTERS, &sum);
 }
@@ -245,7 +245,9 @@ int icmptap_report_stats(struct sk_buff *request, struct genl_info *info)
 	if (!msg)
 		return -ENOMEM;
 
-	err = put_stats(msg, genl_info_net(info));
+	/* What others have is told to who may see them. */
+	err = put_stats(msg, genl_info_net(info),
+			!icmptap_genl_check_global(request, NULL));
 	return icmptap_genl_send_reply(msg, header, err, info);
 }
 

@@ -18,8 +18,12 @@
 
 #include <linux/bottom_half.h>
 #include <linux/cpumask.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
+#include <linux/net.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/skbuff.h>
@@ -33,14 +37,14 @@
 #include "stream.h"
 #include "subscription.h"
 
-/* So many batches are sent before other softirqs have their turn. */
-#define SEND_BUDGET	64
-
 /*
  * Memory that is there or is not, now: never from the reserve. Drivers need
  * that, and netlink drops a message from it and says it was delivered.
  */
 #define GFP_HOOK	(GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC)
+
+/* For so long batches are sent before other softirqs have their turn. */
+#define SEND_JIFFIES	1
 
 /* What we remember of a closed batch; netlink wants its place back, zeroed. */
 struct batch_cb {
@@ -206,25 +210,42 @@ static void close_batch(struct icmptap_stream *stream, u64 now_ns)
 	};
 	__skb_queue_tail(&stream->closed, msg);
 	stream->closed_size += msg->truesize;
-	stream->batches_closed++;
+	WRITE_ONCE(stream->batches_closed, stream->batches_closed + 1);
 	stream->counters.queued += count;
 	tasklet_schedule(&stream->sender);
 }
 
 /*
- * Sends a batch, or drops it if the owner is being released: its port id may
- * be another's by now. (Between the release of the id and this flag, and
- * between this look and netlink's own, a moment is left in which a socket of
- * the same namespace that takes the id gets the batch: docs/protocol.md.)
+ * A reference to the owner's file, or NULL if its last one is gone. While
+ * there is one the socket is not released, and its port id is nobody else's:
+ * netlink finds who gets a message by that id alone.
+ *
+ * Softirq or process context.
+ */
+static struct file *get_owner_file(struct sock *owner)
+{
+	struct file *file = NULL;
+
+	read_lock_bh(&owner->sk_callback_lock);
+	/* There until sock_orphan(), and the file until after that. */
+	if (owner->sk_socket && owner->sk_socket->file)
+		file = get_file_active(&owner->sk_socket->file);
+	read_unlock_bh(&owner->sk_callback_lock);
+	return file;
+}
+
+/*
+ * Sends a batch, or drops it if there is no @file: the owner is being
+ * released.
  *
  * Softirq: the stream's tasklet, no lock held. What is sent may come back to
  * a hook before this returns. @delivered: records of the stream before it.
  */
-static int send_batch(const struct icmptap_sub *sub, struct sk_buff *msg,
-		      u64 delivered)
+static int send_batch(const struct icmptap_sub *sub, const struct file *file,
+		      struct sk_buff *msg, u64 delivered)
 {
 	memset(msg->cb, 0, sizeof(struct batch_cb));
-	if (sock_flag(sub->owner, SOCK_DEAD)) {
+	if (!file) {
 		kfree_skb(msg);
 		return -ECONNREFUSED;
 	}
@@ -234,7 +255,8 @@ static int send_batch(const struct icmptap_sub *sub, struct sk_buff *msg,
 /*
  * Sends what is closed, in order, and settles its records. Nobody else sends,
  * and a tasklet runs on one CPU at a time: so the batches of a stream arrive
- * in order.
+ * in order. What is closed meanwhile, or takes too long, has its turn when
+ * other softirqs had theirs.
  *
  * Softirq, takes stream->lock, and releases it to send.
  * icmptap_streams_stop() waits for it.
@@ -244,18 +266,21 @@ static void on_closed(struct tasklet_struct *sender)
 	struct icmptap_stream *stream =
 		container_of(sender, struct icmptap_stream, sender);
 	struct icmptap_counters *counters = &stream->counters;
+	unsigned long end = jiffies + SEND_JIFFIES;
 	struct icmptap_sub *sub = stream->sub;
-	unsigned int budget = SEND_BUDGET;
+	struct file *file = get_owner_file(sub->owner);
 	struct sk_buff *msg;
+	u32 budget;
 
 	spin_lock(&stream->lock);
+	budget = skb_queue_len(&stream->closed);
 	while (budget-- && (msg = __skb_dequeue(&stream->closed))) {
 		const struct batch_cb batch = *batch_cb(msg);
 		u64 delivered = counters->delivered;
 		int err;
 
 		spin_unlock(&stream->lock);
-		err = send_batch(sub, msg, delivered);
+		err = send_batch(sub, file, msg, delivered);
 		spin_lock(&stream->lock);
 
 		/* -EAGAIN: the receive buffer is full; -ECONNREFUSED: it is gone. */
@@ -266,10 +291,16 @@ static void on_closed(struct tasklet_struct *sender)
 		counters->queued -= batch.count;
 		stream->closed_size -= batch.truesize;
 		WRITE_ONCE(stream->batches_settled, stream->batches_settled + 1);
+		if (time_after(jiffies, end))
+			break;
 	}
 	if (!skb_queue_empty(&stream->closed))
 		tasklet_schedule(sender);
 	spin_unlock(&stream->lock);
+
+	/* If it is the last one, a kernel thread releases the socket. */
+	if (file)
+		fput(file);
 
 	if (wq_has_sleeper(&sub->settled))
 		wake_up_all(&sub->settled);
@@ -430,6 +461,13 @@ bool icmptap_stream_put(struct icmptap_sub *sub, struct icmptap_packet *pkt)
 	return matched;
 }
 
+/* Waits until @last of the batches closed is settled. Process context. */
+static void wait_settled(struct icmptap_stream *stream, u32 last)
+{
+	wait_event(stream->sub->settled,
+		   (s32)(READ_ONCE(stream->batches_settled) - last) >= 0);
+}
+
 /*
  * Has what is batched now sent, and waits until it is.
  *
@@ -443,14 +481,16 @@ void icmptap_streams_flush(struct icmptap_sub *sub)
 		struct icmptap_stream *stream = per_cpu_ptr(sub->streams, cpu);
 		u32 last;
 
+		/* Else there might be no room for the one that is open. */
+		wait_settled(stream, READ_ONCE(stream->batches_closed));
+
 		/* The tasklet most likely runs when softirqs are on again. */
 		spin_lock_bh(&stream->lock);
 		close_batch(stream, ktime_get_real_ns());
 		last = stream->batches_closed;
 		spin_unlock_bh(&stream->lock);
 
-		wait_event(sub->settled,
-			   (s32)(READ_ONCE(stream->batches_settled) - last) >= 0);
+		wait_settled(stream, last);
 	}
 }
 

@@ -47,7 +47,7 @@ struct icmptap_stream {
 	struct sk_buff_head closed;	/* batches for sender; not its own lock */
 	unsigned int closed_size;	/* their truesize, and what is being sent */
 	u32 batches_closed;	/* so many joined the queue */
-	u32 batches_settled;	/* so many left it; waiters read it unlocked */
+	u32 batches_settled;	/* so many left it; both are read unlocked */
 	unsigned int next_page;	/* of pages: for the next batch */
 
 	/* Constant while the subscription lives. */

@@ -9,6 +9,7 @@
  * that the first one is gone.
  */
 
+#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/filter.h>
 #include <linux/mm.h>
@@ -188,15 +189,19 @@ EXPORT_SYMBOL_NS_GPL(icmptap_sub_put, ICMPTAP_NS);
  * user namespace: its user, or the owner of the outermost of the namespaces
  * that it is in. In there it can have as many user ids as it likes.
  *
- * Process context.
+ * A guest is who could not ask for it in the initial user namespace. (The
+ * owner of a user namespace has all rights in it from outside, too.)
+ *
+ * Process context; @request is being served.
  */
-static void find_accountable(struct icmptap_sub *sub)
+static void find_accountable(struct icmptap_sub *sub,
+			     const struct sk_buff *request)
 {
 	const struct user_namespace *ns = current_user_ns();
 
-	sub->is_guest = ns != &init_user_ns;
-	if (!sub->is_guest) {
-		sub->uid = current_uid();
+	sub->is_guest = !netlink_capable(request, CAP_NET_ADMIN);
+	if (ns == &init_user_ns) {
+		sub->uid = current_euid();
 		return;
 	}
 	while (ns->parent != &init_user_ns)
@@ -214,7 +219,57 @@ static u64 bytes_of(const struct icmptap_params *params)
 }
 
 /*
- * Accounts for what @sub is going to keep, unless that is too much.
+ * Whoever has a user namespace can have network namespaces, and all
+ * capabilities there: that must not be enough to take the kernel's memory.
+ *
+ * Process context; icmptap_subs_lock held.
+ */
+static int check_limits(const struct icmptap_sub *new,
+			struct netlink_ext_ack *extack)
+{
+	unsigned int of_netns = 0, of_user = 0;
+	const struct icmptap_sub *sub;
+
+	list_for_each_entry(sub, &subs, node) {
+		of_netns += net_eq(sub->net, new->net);
+		of_user += uid_eq(sub->uid, new->uid) &&
+			   sub->is_guest == new->is_guest;
+	}
+	if (of_netns >= READ_ONCE(max_per_netns)) {
+		NL_SET_ERR_MSG(extack,
+			       "this network namespace has as many subscriptions as the module parameter max_per_netns allows");
+		return -EUSERS;
+	}
+	if (of_user >= READ_ONCE(max_per_user)) {
+		NL_SET_ERR_MSG(extack,
+			       "this user has as many subscriptions as the module parameter max_per_user allows");
+		return -EUSERS;
+	}
+	return 0;
+}
+
+/* Process context; icmptap_subs_lock held. */
+static int check_bytes(const struct icmptap_sub *new, u64 bytes,
+		       struct netlink_ext_ack *extack)
+{
+	u64 max = icmptap_subs_max_bytes();
+
+	if (kept_bytes + bytes > max) {
+		NL_SET_ERR_MSG(extack,
+			       "all subscriptions together would keep more memory than the module parameter max_bytes allows");
+		return -EUSERS;
+	}
+	if (new->is_guest && kept_for_guests + bytes > max / 2) {
+		NL_SET_ERR_MSG(extack,
+			       "the subscriptions of user namespaces would keep more memory than half of the module parameter max_bytes");
+		return -EUSERS;
+	}
+	return 0;
+}
+
+/*
+ * Accounts for what @sub is going to keep, unless that is too much. Who has
+ * as many subscriptions as may be takes nothing from others meanwhile.
  *
  * Process context, takes icmptap_subs_lock.
  */
@@ -222,19 +277,13 @@ static int reserve_bytes(struct icmptap_sub *sub,
 			 struct netlink_ext_ack *extack)
 {
 	u64 bytes = bytes_of(&sub->params);
-	u64 max = icmptap_subs_max_bytes();
-	int err = 0;
+	int err;
 
 	mutex_lock(&icmptap_subs_lock);
-	if (kept_bytes + bytes > max) {
-		NL_SET_ERR_MSG(extack,
-			       "all subscriptions together would keep more memory than the module parameter max_bytes allows");
-		err = -EUSERS;
-	} else if (sub->is_guest && kept_for_guests + bytes > max / 2) {
-		NL_SET_ERR_MSG(extack,
-			       "the subscriptions of user namespaces would keep more memory than half of the module parameter max_bytes");
-		err = -EUSERS;
-	} else {
+	err = check_limits(sub, extack);
+	if (!err)
+		err = check_bytes(sub, bytes, extack);
+	if (!err) {
 		sub->bytes = bytes;
 		kept_bytes += bytes;
 		if (sub->is_guest)
@@ -278,7 +327,7 @@ static struct icmptap_sub *create(const struct sk_buff *request,
 	sub->net = sock_net(sub->owner);
 	sub->portid = NETLINK_CB(request).portid;
 	sub->protocol = sub->owner->sk_protocol;
-	find_accountable(sub);
+	find_accountable(sub, request);
 	sub->pid = get_pid(task_tgid(current));
 	get_task_comm(sub->comm, current);
 	refcount_set(&sub->refs, 1);
@@ -305,7 +354,7 @@ static struct icmptap_sub *create(const struct sk_buff *request,
  * asked for its counters, until icmptap_sub_end().
  *
  * Process context, sleeps; the caller has a reference and no lock. Waits for
- * a grace period, which nobody but the owner's own threads waits for too.
+ * a grace period, and for what is closed to be sent.
  */
 void icmptap_sub_stop(struct icmptap_sub *sub)
 {
@@ -318,36 +367,6 @@ void icmptap_sub_stop(struct icmptap_sub *sub)
 		icmptap_streams_stop(sub);
 	}
 	mutex_unlock(&sub->stop_lock);
-}
-
-/*
- * Whoever has a user namespace can have network namespaces, and all
- * capabilities there: that must not be enough to take the kernel's memory.
- *
- * Process context; icmptap_subs_lock held.
- */
-static int check_limits(const struct icmptap_sub *new,
-			struct netlink_ext_ack *extack)
-{
-	unsigned int of_netns = 0, of_user = 0;
-	const struct icmptap_sub *sub;
-
-	list_for_each_entry(sub, &subs, node) {
-		of_netns += net_eq(sub->net, new->net);
-		of_user += uid_eq(sub->uid, new->uid) &&
-			   sub->is_guest == new->is_guest;
-	}
-	if (of_netns >= READ_ONCE(max_per_netns)) {
-		NL_SET_ERR_MSG(extack,
-			       "this network namespace has as many subscriptions as the module parameter max_per_netns allows");
-		return -EUSERS;
-	}
-	if (of_user >= READ_ONCE(max_per_user)) {
-		NL_SET_ERR_MSG(extack,
-			       "this user has as many subscriptions as the module parameter max_per_user allows");
-		return -EUSERS;
-	}
-	return 0;
 }
 
 /* Process context; takes icmptap_subs_lock. The list gets a reference. */
@@ -550,7 +569,7 @@ void __init icmptap_sub_open(void)
 int __init icmptap_sub_init(void)
 {
 	if (!max_bytes)
-		max_bytes = totalram_pages() * PAGE_SIZE / MAX_BYTES_SHARE;
+		max_bytes = totalram_pages() / MAX_BYTES_SHARE * PAGE_SIZE;
 	return netlink_register_notifier(&release_notifier);
 }
 

@@ -42,6 +42,9 @@ struct imp2_net {
 
 static unsigned int imp2_net_id __read_mostly;
 
+/* A subscription would outlive a module that does not load in the end. */
+static bool is_loaded;
+
 /* Process context: a write to sysfs, or an argument at module load. */
 static int set_verdict(const char *value, const struct kernel_param *param)
 {
@@ -134,6 +137,10 @@ static int register_client(struct sk_buff *skb, struct icmptap_sub **sub,
 
 	icmptap_filter_init(&params.filter);
 
+	if (!READ_ONCE(is_loaded)) {
+		NL_SET_ERR_MSG(extack, "the module is being loaded");
+		return -EAGAIN;
+	}
 	if (!netlink_net_capable(skb, CAP_NET_ADMIN)) {
 		NL_SET_ERR_MSG(extack,
 			       "CAP_NET_ADMIN is required over this network namespace");
@@ -196,8 +203,8 @@ static void answer(struct sk_buff *skb, struct nlmsghdr header, int err,
 {
 	if (!(header.nlmsg_flags & NLM_F_REQUEST)) {
 		if (err)
-			pr_notice_once("refused a message of process %d (%s), which is not told, as it set no NLM_F_REQUEST: %s\n",
-				       task_tgid_nr(current), current->comm,
+			pr_notice_once("refused a message of process %d, which is not told, as it set no NLM_F_REQUEST: %s\n",
+				       task_tgid_nr(current),
 				       extack->_msg ?: "no memory");
 		return;
 	}
@@ -243,7 +250,13 @@ static void receive(struct sk_buff *skb)
 	}
 }
 
-/* Process context: a network namespace is made, or the module is loaded. */
+/*
+ * A network namespace is made, or the module is loaded. Only in the first one,
+ * where nobody has a socket yet, may it fail: elsewhere there is no IMP2 then,
+ * and what was sent to it is refused.
+ *
+ * Process context, sleeps.
+ */
 static int __net_init init_net_imp2(struct net *net)
 {
 	struct imp2_net *imp2 = net_generic(net, imp2_net_id);
@@ -252,12 +265,17 @@ static int __net_init init_net_imp2(struct net *net)
 	};
 
 	imp2->sock = netlink_kernel_create(net, NL_IMP2, &cfg);
-	if (!imp2->sock) {
-		pr_err("cannot have netlink protocol %d: no memory, or another module has it\n",
-		       NL_IMP2);
-		return -ENOMEM;
+	if (imp2->sock)
+		return 0;
+
+	if (!net_eq(net, &init_net)) {
+		pr_warn_ratelimited("no IMP2 in network namespace %u: no memory\n",
+				    net->ns.inum);
+		return 0;
 	}
-	return 0;
+	pr_err("cannot have netlink protocol %d: no memory, or another module has it\n",
+	       NL_IMP2);
+	return -ENOMEM;
 }
 
 /* Process context. No client has a socket any more. */
@@ -277,7 +295,11 @@ static struct pernet_operations imp2_net_ops = {
 
 static int __init imp2_init(void)
 {
-	return register_pernet_subsys(&imp2_net_ops);
+	int err = register_pernet_subsys(&imp2_net_ops);
+
+	if (!err)
+		WRITE_ONCE(is_loaded, true);
+	return err;
 }
 
 /* Not while a client has a socket: each holds a reference to the module. */
