@@ -1,14 +1,23 @@
 //! The IMP2 protocol: old programs, new manners.
 
+use std::ffi::CStr;
+use std::fs;
 use std::net::Ipv4Addr;
+use std::num::NonZero;
 
 use icmptap_sys::{IMP2_CLOSE, IMP2_K_MSG, IMP2_U_PID, NL_IMP2, NLM_F_ACK, NLM_F_REQUEST};
+use icmptap_vm_tests::listen::Listener;
 use icmptap_vm_tests::net::{Namespace, Wire};
 use icmptap_vm_tests::netlink::{Socket, errno, header};
 use icmptap_vm_tests::packet::{flood, slab_objects};
-use icmptap_vm_tests::process::{Process, wait_until};
+use icmptap_vm_tests::probe::Probe;
+use icmptap_vm_tests::process::{Process, run, wait_until};
 use icmptap_vm_tests::{imp2, module};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, socket_with};
 use rustix::process::Signal;
+use rustix::system::{delete_module, init_module};
 
 const REGISTER: u16 = IMP2_U_PID as u16;
 const CLOSE: u16 = IMP2_CLOSE as u16;
@@ -153,34 +162,23 @@ fn without_being_asked_success_is_silent() {
     assert_eq!(errno(&socket.receive().expect("an answer")), ENOENT);
 }
 
-/// As the original clients do, which take whatever comes for a packet.
 #[test]
-fn what_is_no_request_is_not_answered() {
-    let wire = Wire::new();
-    let right = socket(&wire.right);
-    let says_nothing = |socket: &Socket, datagram: &[u8]| {
-        socket.send(datagram).expect("send");
-        assert_eq!(socket.receive(), None, "{datagram:?}");
-    };
-    for flags in [0, NLM_F_ACK as u16, 0x300] {
-        // Wrong in every way.
-        says_nothing(&right, &header(HEADER, CLOSE, flags, 0));
-        says_nothing(&right, &header(HEADER, IMP2_K_MSG as u16, flags, 0));
-        says_nothing(&right, &header(1000, REGISTER, flags, 0));
-        // Not permitted.
-        wire.right.enter_unprivileged(|| {
-            let socket = Socket::open(NL_IMP2);
-            says_nothing(&socket, &header(HEADER, REGISTER, flags, 0));
-            assert_eq!(ask(&socket, CLOSE), ENOENT);
-        });
-        // And right.
-        says_nothing(&right, &header(HEADER, REGISTER, flags, 0));
-        ping(&wire, 1);
-        expect_packet(&right);
-        says_nothing(&right, &header(HEADER, CLOSE, flags, 0));
-        ping(&wire, 1);
-        assert_eq!(right.receive(), None);
-    }
+fn nor_is_who_is_not_permitted_answered_without_a_request() {
+    let namespace = Namespace::new();
+    namespace.enter_unprivileged(|| {
+        let socket = Socket::open(NL_IMP2);
+        for kind in [REGISTER, CLOSE] {
+            for flags in [0, NLM_F_ACK as u16, 0x300] {
+                socket.send(&header(HEADER, kind, flags, 0)).expect("send");
+                assert_eq!(socket.receive(), None, "{kind}, {flags}");
+            }
+        }
+        // It asks, and so it is told.
+        socket
+            .send(&header(HEADER, REGISTER, REQUEST, 0))
+            .expect("send");
+        assert_eq!(errno(&socket.receive().expect("an answer")), EPERM);
+    });
 }
 
 #[test]
@@ -193,12 +191,35 @@ fn an_old_program_that_is_not_permitted_prints_no_packet() {
     let client = Process::start(namespace.command(&words));
     client.wait_for("registered");
     client.is_silent();
-    assert!(dmesg().contains("NLM_F_REQUEST"), "the log has no word");
+    assert!(
+        run("dmesg").contains("NLM_F_REQUEST"),
+        "the log has no word"
+    );
     client.end_by(Signal::INT);
 }
 
-fn dmesg() -> String {
-    icmptap_vm_tests::process::run("dmesg")
+/// As the original client sends it. It would take an answer for a packet's addresses.
+#[test]
+fn what_is_no_request_is_done_and_gets_no_answer() {
+    let wire = Wire::new();
+    let socket = socket(&wire.right);
+    let tell = |datagram: &[u8]| socket.send(datagram).expect("send");
+    for flags in [0, NLM_F_ACK as u16] {
+        tell(&header(HEADER, REGISTER, flags, 0));
+        assert_eq!(socket.receive(), None);
+        ping(&wire, 1);
+        expect_packet(&socket);
+        tell(&header(HEADER, CLOSE, flags, 0));
+        // And these are refused.
+        tell(&header(HEADER, CLOSE, flags, 0));
+        tell(&header(HEADER, IMP2_K_MSG as u16, flags, 0));
+        tell(&header(HEADER + 1, REGISTER, flags, 0));
+        for length in 1..HEADER as usize {
+            tell(&header(HEADER, REGISTER, flags, 0)[..length]);
+        }
+        assert_eq!(socket.receive(), None);
+    }
+    assert_eq!(ask(&socket, CLOSE), ENOENT);
 }
 
 #[test]
@@ -210,12 +231,6 @@ fn garbage_is_refused() {
         errno(&socket.receive().expect("an answer"))
     };
 
-    for length in 1..HEADER as usize {
-        // Too short to say that it is a request.
-        let short = &header(HEADER, REGISTER, REQUEST, 0)[..length];
-        socket.send(short).expect("send");
-        assert_eq!(socket.receive(), None, "{length} bytes");
-    }
     for claimed in [0, 1, 15, 17, 1000, u32::MAX] {
         assert_eq!(
             refused(&header(claimed, REGISTER, REQUEST, 0)),
@@ -323,4 +338,100 @@ fn what_is_dropped_does_not_leak() {
 
 fn line(src: Ipv4Addr, dest: Ipv4Addr) -> String {
     format!("src: {src}, dest: {dest}")
+}
+
+/// A socket of the protocol, as anybody may open it.
+fn open_by_anybody(namespace: &Namespace) -> Result<OwnedFd, Errno> {
+    namespace.enter_unprivileged(|| {
+        let protocol = NonZero::new(NL_IMP2).map(Protocol::from_raw);
+        let flags = SocketFlags::CLOEXEC;
+        socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, protocol)
+    })
+}
+
+#[test]
+fn a_socket_loads_nothing() {
+    let namespace = Namespace::new();
+    module::IMP2.unload();
+    let beside = open_by_anybody(&namespace).err();
+    let loaded = module::IMP2.is_loaded();
+    module::ICMPTAP.unload();
+    let alone = open_by_anybody(&namespace).err();
+    let any = module::BOTH.iter().any(|module| module.is_loaded());
+    if !any {
+        module::load("");
+    }
+    assert_eq!(
+        [beside, alone],
+        [Some(Errno::PROTONOSUPPORT), Some(Errno::PROTONOSUPPORT)]
+    );
+    assert!(!loaded && !any, "it was loaded for a socket");
+}
+
+#[test]
+fn the_protocol_is_left_to_whoever_has_it() {
+    module::unload();
+    let made = Probe::new(
+        "icmptap_protocol",
+        "p:icmptap_protocol __netlink_kernel_create unit=%si:s32",
+    );
+    made.only(&format!("unit == {NL_IMP2}"));
+    let taken = made.during(|| {
+        module::ICMPTAP.load("");
+        let wire = Wire::new();
+        let listener = Listener::start(&wire.right);
+        ping(&wire, 3);
+        assert_eq!(listener.stop().events.len(), 3);
+    });
+    assert_eq!(taken, 0, "icmptap itself takes the number");
+    assert!(made.during(|| module::IMP2.load("")) > 0);
+}
+
+/// A module that has the number: ours, with another name.
+struct Another;
+
+impl Another {
+    const NAME: &CStr = c"another_imp2";
+
+    fn load() -> Self {
+        let mut bytes = fs::read(module::IMP2.file()).expect("the module");
+        let (old, new) = (module::IMP2.name.as_bytes(), Self::NAME.to_bytes());
+        assert_eq!(old.len(), new.len());
+        let places: Vec<_> = bytes
+            .windows(old.len())
+            .enumerate()
+            .filter_map(|(place, name)| (name == old).then_some(place))
+            .collect();
+        for place in places {
+            bytes[place..][..new.len()].copy_from_slice(new);
+        }
+        init_module(&bytes, c"").expect("a module of another name");
+        Self
+    }
+}
+
+impl Drop for Another {
+    fn drop(&mut self) {
+        // No panic within a panic.
+        let _ = delete_module(Self::NAME, 0);
+    }
+}
+
+#[test]
+fn where_another_module_has_the_number_icmptap_works_without_imp2() {
+    module::IMP2.unload();
+    let another = Another::load();
+    let refused = module::IMP2.try_load("");
+    let wire = Wire::new();
+    let listener = Listener::start(&wire.right);
+    ping(&wire, 3);
+    let heard = listener.stop().events.len();
+    drop(another);
+    module::IMP2.load("");
+    assert!(refused.is_err(), "it was loaded all the same");
+    assert!(
+        run("dmesg").contains("netlink protocol 31"),
+        "and not a word"
+    );
+    assert_eq!(heard, 3);
 }
