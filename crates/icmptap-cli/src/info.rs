@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     args::{Format, Info as Args},
-    output::{json_lines, print},
+    output::{NOT_TOLD, json_lines, print},
 };
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -71,6 +71,10 @@ struct Line {
     flush_max_us: u32,
     /// Instructions.
     filter_max: u32,
+    /// Bytes of memory for all subscriptions together; missing: the module is too old
+    /// to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_bytes: Option<u64>,
 }
 
 impl From<&reply::Info> for Line {
@@ -92,6 +96,7 @@ impl From<&reply::Info> for Line {
             batch_max: info.batch_max.0,
             flush_max_us: info.flush_max.us,
             filter_max: info.filter_max,
+            max_bytes: info.max_bytes,
         }
     }
 }
@@ -118,6 +123,10 @@ fn text(out: &mut dyn Write, info: &reply::Info) -> io::Result<()> {
         0 => writeln!(out, "filter           none")?,
         max => writeln!(out, "filter           up to {max} instructions")?,
     }
+    match info.max_bytes {
+        None => writeln!(out, "memory           {NOT_TOLD}")?,
+        Some(max) => writeln!(out, "memory           up to {max} bytes for all together")?,
+    }
     match difference(info) {
         Some(sentence) => writeln!(out, "{sentence}"),
         None => writeln!(out, "the module and this icmptap know the same"),
@@ -140,13 +149,14 @@ mod tests {
     #[test]
     fn as_text() {
         let mut out = Vec::new();
-        text(&mut out, &info(2)).unwrap();
+        text(&mut out, &info(3)).unwrap();
         let expected = format!(
-            "module version   0.1.0\nschema version   2\n\
-             icmptap version  {VERSION}, which knows schema 2\nboot id          {}\n\
+            "module version   0.1.0\nschema version   3\n\
+             icmptap version  {VERSION}, which knows schema 3\nboot id          {}\n\
              hooks            prerouting\nfamilies         ipv4\n\
              snaplen          up to 65535 bytes\nbatch            512 to 65536 bytes\n\
              flush interval   up to 1000000 µs\nfilter           up to 4096 instructions\n\
+             memory           up to 15728640 bytes for all together\n\
              the module and this icmptap know the same\n",
             "a5".repeat(16)
         );
@@ -159,16 +169,17 @@ mod tests {
         text(&mut out, &info(1)).unwrap();
         let last = format!(
             "\nthe module (version 0.1.0, schema 1) is older than this icmptap (version {VERSION}, \
-             schema 2): what it has works, and what it lacks is refused by name\n"
+             schema 3): what it has works, and what it lacks is refused by name\n"
         );
         let out = String::from_utf8(out).unwrap();
         assert!(out.ends_with(&last), "{out}");
         assert!(out.contains("\nfilter           none\n"), "{out}");
+        assert!(out.contains("\nmemory           not told\n"), "{out}");
         assert_eq!(
-            difference(&info(3)).unwrap(),
+            difference(&info(4)).unwrap(),
             format!(
-                "the module (version 0.1.0, schema 3) is newer than this icmptap (version \
-                 {VERSION}, schema 2): all that this icmptap knows works, and what the module adds \
+                "the module (version 0.1.0, schema 4) is newer than this icmptap (version \
+                 {VERSION}, schema 3): all that this icmptap knows works, and what the module adds \
                  is not shown"
             )
         );
@@ -177,14 +188,15 @@ mod tests {
     #[test]
     fn as_json() {
         let mut out = Vec::new();
-        json_lines(&mut out, [Line::from(&info(2))]).unwrap();
+        json_lines(&mut out, [Line::from(&info(3))]).unwrap();
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["hooks"], serde_json::json!(["prerouting"]));
         assert_eq!(value["flush_max_us"], 1_000_000);
         assert_eq!(value["filter_max"], 4096);
+        assert_eq!(value["max_bytes"], 15 << 20);
         assert_eq!(
             (&value["schema_version"], &value["schema_known"]),
-            (&2.into(), &2.into())
+            (&3.into(), &3.into())
         );
     }
 }

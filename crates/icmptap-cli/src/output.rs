@@ -5,6 +5,14 @@ use std::io::{self, Write};
 use anyhow::Context;
 use serde::Serialize;
 
+/// In place of what an older module does not know of.
+pub(crate) const NOT_TOLD: &str = "not told";
+
+/// A number of bytes, if the module tells it.
+pub(crate) fn bytes(bytes: Option<u64>) -> String {
+    bytes.map_or_else(|| NOT_TOLD.to_owned(), |bytes| bytes.to_string())
+}
+
 /// Writes to stdout; that nobody reads on there is no error.
 pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     args::{Format, Stats as Args},
     counters::{self, Counters},
-    output::{json_lines, print, table},
+    output::{bytes, json_lines, print, table},
 };
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -42,6 +42,12 @@ struct Line {
     /// How many live; without `--per-cpu`.
     #[serde(skip_serializing_if = "Option::is_none")]
     subscriptions: Option<u32>,
+    /// Of memory kept for them; without `--per-cpu`, and if the module tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    /// The same for those of every network namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_total: Option<u64>,
     counters: Counters,
 }
 
@@ -51,6 +57,8 @@ impl Line {
             cpu: None,
             netns: stats.netns.0,
             subscriptions: Some(stats.subscriptions),
+            bytes: stats.bytes,
+            bytes_total: stats.bytes_total,
             counters: (&stats.counters).into(),
         }
     }
@@ -60,15 +68,23 @@ impl Line {
             cpu: Some(stats.cpu.0),
             netns: stats.netns.0,
             subscriptions: None,
+            bytes: None,
+            bytes_total: None,
             counters: (&stats.counters).into(),
         }
     }
 }
 
 fn text(out: &mut dyn Write, stats: &Stats) -> io::Result<()> {
-    let headings = [&["netns", "subscriptions"][..], &counters::HEADINGS].concat();
+    let headings = [
+        &["netns", "subscriptions"][..],
+        &counters::HEADINGS,
+        &["bytes", "bytes-total"],
+    ]
+    .concat();
     let mut row = vec![stats.netns.to_string(), stats.subscriptions.to_string()];
     row.extend(counters::cells(&stats.counters));
+    row.extend([bytes(stats.bytes), bytes(stats.bytes_total)]);
     table(out, &headings, &[row])
 }
 
@@ -109,9 +125,14 @@ mod tests {
         text(&mut out, &stats()).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "     netns  subscriptions  matched  delivered  overrun  nomem  ratelimit  queued  sampled-out\n\
-             4026531840              2       21          6        1      2          4       8          100\n"
+            "     netns  subscriptions  matched  delivered  overrun  nomem  ratelimit  queued  sampled-out  bytes  bytes-total\n\
+             4026531840              2       21          6        1      2          4       8          100  66000        99000\n"
         );
+        let mut old = stats();
+        (old.bytes, old.bytes_total) = (None, None);
+        let mut out = Vec::new();
+        text(&mut out, &old).unwrap();
+        assert!(out.ends_with(b"  not told  not told\n"), "{out:?}");
         let mut out = Vec::new();
         per_cpu_text(&mut out, &[cpu_stats(0), cpu_stats(11)]).unwrap();
         assert_eq!(
@@ -141,7 +162,10 @@ mod tests {
         assert_eq!(
             lines,
             [
-                json!({"netns": 4_026_531_840u32, "subscriptions": 2, "counters": counters}),
+                json!({
+                    "netns": 4_026_531_840u32, "subscriptions": 2, "bytes": 66_000,
+                    "bytes_total": 99_000, "counters": counters,
+                }),
                 json!({"cpu": 3, "netns": 4_026_531_840u32, "counters": counters}),
             ]
         );

@@ -9,7 +9,7 @@ use crate::{
     args::{Format, Subscriptions as Args},
     counters::{self, Counters},
     interfaces::{Interfaces, Names},
-    output::{json_lines, print, table},
+    output::{bytes, json_lines, print, table},
     parameters::special,
 };
 
@@ -68,6 +68,15 @@ struct Line {
     verdict: String,
     /// It sees every network namespace.
     all_netns: bool,
+    /// No other has it until the module is unloaded; missing: the module is too old to
+    /// tell, as are `bytes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u64>,
+    /// Of memory kept for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    /// Hooks that other network namespaces refused it.
+    taps_missing: u32,
     counters: Counters,
 }
 
@@ -112,6 +121,9 @@ impl Line {
             rate: parameters.rate_limit.per_second,
             verdict: parameters.verdict.to_string(),
             all_netns: parameters.all_netns,
+            id: subscription.id.map(|id| id.0),
+            bytes: subscription.bytes,
+            taps_missing: subscription.taps_missing,
             counters: (&subscription.counters).into(),
         }
     }
@@ -125,7 +137,7 @@ fn text(
     let headings = [
         &["pid", "command", "netns", "protocol", "hooks", "families"][..],
         &counters::HEADINGS,
-        &["special"],
+        &["bytes", "special"],
     ]
     .concat();
     let rows: Vec<Vec<String>> = subscriptions
@@ -143,13 +155,27 @@ fn text(
                 parameters.families.to_string(),
             ];
             row.extend(counters::cells(&subscription.counters));
+            row.push(bytes(subscription.bytes));
             row.push(special(parameters, |index| {
                 names.name(subscription.netns, index)
             }));
             row
         })
         .collect();
-    table(out, &headings, &rows)
+    table(out, &headings, &rows)?;
+    for subscription in subscriptions {
+        match subscription.taps_missing {
+            0 => {}
+            count => writeln!(
+                out,
+                "the one of {} at port {} does not hear everything: other network namespaces \
+                 refused {count} of its hooks",
+                subscription.command.escape_default(),
+                subscription.port,
+            )?,
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -175,6 +201,7 @@ mod tests {
         let mut unseen = subscription();
         unseen.pid = None;
         unseen.command = "a\n\u{1b}b".to_owned();
+        (unseen.bytes, unseen.taps_missing) = (None, 0);
         let mut out = Vec::new();
         text(&mut out, &[subscription(), unseen], &mut Fixed).unwrap();
         let out = String::from_utf8(out).unwrap();
@@ -185,10 +212,16 @@ mod tests {
         assert_eq!(
             lines[1].join(" "),
             "42 icmptap 4026531840 generic prerouting ipv4 21 6 1 2 4 8 100 \
-             icmp types echo-request, interface eth0"
+             33000 icmp types echo-request, interface eth0"
         );
         assert_eq!(lines[2][..3], ["-", "a\\n\\u{1b}b", "4026531840"]);
-        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[2][13..15], ["not", "told"]);
+        assert_eq!(
+            lines[3].join(" "),
+            "the one of icmptap at port 4200 does not hear everything: other network \
+             namespaces refused 3 of its hooks"
+        );
+        assert_eq!(lines.len(), 4);
     }
 
     #[test]
@@ -204,6 +237,7 @@ mod tests {
                 "icmp_types": [8], "interface": {"index": 2, "name": "eth0"},
                 "filter_len": 0, "snaplen": 576, "batch": 3776, "flush_us": 1000,
                 "sample": 1, "rate": 0, "verdict": "accept", "all_netns": false,
+                "id": 7, "bytes": 33_000, "taps_missing": 3,
                 "counters": {
                     "matched": 21, "delivered": 6, "lost_overrun": 1, "lost_nomem": 2,
                     "lost_ratelimit": 4, "queued": 8, "sampled_out": 100,

@@ -161,6 +161,10 @@ pub fn info_of_schema(seq: u32, boot_id: BootId, schema: u32) -> Vec<u8> {
     if schema > 1 {
         writer.attr(sys::ICMPTAP_INFO_FILTER_MAX, &4096u32.to_ne_bytes());
     }
+    if schema > 2 {
+        writer.attr(sys::ICMPTAP_INFO_PAD, &[]);
+        writer.attr(sys::ICMPTAP_INFO_MAX_BYTES, &(15u64 << 20).to_ne_bytes());
+    }
     writer.finish()
 }
 
@@ -246,6 +250,11 @@ fn nest(writer: &mut Writer, kind: u32, counters: &[(u32, u64)]) {
 /// One message of the answer to `GET_SUBSCRIPTION`: of `icmptap`, process 42,
 /// port 4200, with the defaults.
 pub fn subscription(seq: u32, counters: &Counters) -> Vec<u8> {
+    subscription_of_schema(seq, counters, sys::ICMPTAP_SCHEMA_VERSION)
+}
+
+/// The same of an older or newer module.
+pub fn subscription_of_schema(seq: u32, counters: &Counters, schema: u32) -> Vec<u8> {
     let mut writer = part(seq, sys::ICMPTAP_CMD_GET_SUBSCRIPTION);
     parameters(&mut writer);
     nest(&mut writer, sys::ICMPTAP_SUB_COUNTERS, &numbers(counters));
@@ -258,14 +267,30 @@ pub fn subscription(seq: u32, counters: &Counters) -> Vec<u8> {
         writer.attr(kind, &value.to_ne_bytes());
     }
     writer.attr(sys::ICMPTAP_SUB_COMM, b"icmptap\0");
+    if schema > 2 {
+        writer.attr(sys::ICMPTAP_SUB_PAD, &[]);
+        writer.attr(sys::ICMPTAP_SUB_ID, &7u64.to_ne_bytes());
+        writer.attr(sys::ICMPTAP_SUB_BYTES, &33_000u64.to_ne_bytes());
+        writer.attr(sys::ICMPTAP_SUB_TAPS_MISSING, &3u32.to_ne_bytes());
+    }
     writer.finish()
 }
 
 /// The answer to `GET_STATS`: two subscriptions.
 pub fn stats(seq: u32, counters: &Counters) -> Vec<u8> {
+    stats_of_schema(seq, counters, sys::ICMPTAP_SCHEMA_VERSION)
+}
+
+/// The same of an older or newer module.
+pub fn stats_of_schema(seq: u32, counters: &Counters, schema: u32) -> Vec<u8> {
     let mut writer = answer(seq, sys::ICMPTAP_CMD_GET_STATS);
     writer.attr(sys::ICMPTAP_STATS_SUBSCRIPTIONS, &2u32.to_ne_bytes());
     stats_attrs(&mut writer, counters);
+    if schema > 2 {
+        writer.attr(sys::ICMPTAP_STATS_PAD, &[]);
+        writer.attr(sys::ICMPTAP_STATS_BYTES, &66_000u64.to_ne_bytes());
+        writer.attr(sys::ICMPTAP_STATS_BYTES_TOTAL, &99_000u64.to_ne_bytes());
+    }
     writer.finish()
 }
 

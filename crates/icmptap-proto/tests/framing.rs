@@ -2,7 +2,7 @@
 
 use icmptap_proto::{
     BatchSize, Cpu, Families, FamilyId, FlushInterval, Hooks, IfIndex, Instruction, Netns, Pid,
-    PortId, Program, Protocol, RateLimit, Sampling, Snaplen, TypeSet, Verdict,
+    PortId, Program, Protocol, RateLimit, Sampling, Snaplen, SubscriptionId, TypeSet, Verdict,
     event::Batch,
     nlmsg,
     reply::{Age, Counters, CpuStats, Done, Info, Parameters, Stats, Status, SubscriptionInfo},
@@ -251,14 +251,36 @@ fn what_an_older_module_does_not_tell_is_what_it_does() {
     let counters = Counters::decode(&first(&bytes)).unwrap();
     assert_eq!((counters.lost_ratelimit, counters.sampled_out), (0, 0));
     assert_eq!(counters.lost(), 7);
-    for (schema, filter_max, age) in [
-        (1, 0, Age::Older),
-        (2, 4096, Age::Same),
-        (3, 4096, Age::Newer),
+    let max = Some(15 << 20);
+    for (schema, filter_max, max_bytes, age) in [
+        (1, 0, None, Age::Older),
+        (2, 4096, None, Age::Older),
+        (3, 4096, max, Age::Same),
+        (4, 4096, max, Age::Newer),
     ] {
         let bytes = testing::info_of_schema(1, icmptap_proto::BootId([0; 16]), schema);
         let info = Info::decode(&first(&bytes)).unwrap();
         assert_eq!((info.filter_max, info.age()), (filter_max, age));
+        assert_eq!(info.max_bytes, max_bytes);
+    }
+}
+
+#[test]
+fn what_an_older_module_does_not_tell_is_not_known() {
+    let counters = some_counters();
+    for (schema, id, bytes, taps_missing) in [
+        (2, None, None, 0),
+        (3, Some(SubscriptionId(7)), Some(33_000), 3),
+    ] {
+        let message = testing::subscription_of_schema(1, &counters, schema);
+        let subscription = SubscriptionInfo::decode(&first(&message)).unwrap();
+        assert_eq!((subscription.id, subscription.bytes), (id, bytes));
+        assert_eq!(subscription.taps_missing, taps_missing);
+        let message = testing::stats_of_schema(1, &counters, schema);
+        let stats = Stats::decode(&first(&message)).unwrap();
+        assert_eq!(stats.bytes, bytes.map(|bytes| 2 * bytes));
+        assert_eq!(stats.bytes_total, bytes.map(|bytes| 3 * bytes));
+        assert_eq!(stats.counters, counters);
     }
 }
 
