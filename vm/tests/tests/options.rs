@@ -301,8 +301,7 @@ fn what_is_in_force_is_told() {
         .sampling(Sampling { one_in: 7 })
         .rate_limit(RateLimit { per_second: 9 })
         .verdict(Verdict::Drop)
-        .snaplen(Snaplen(0))
-        .all_netns(true);
+        .snaplen(Snaplen(0));
     let subscription = subscribe(&namespace, &builder);
     let parameters = subscription.parameters();
     assert_eq!(parameters.icmp_types, types(&[0, 8]));
@@ -313,8 +312,12 @@ fn what_is_in_force_is_told() {
     assert_eq!(parameters.rate_limit, RateLimit { per_second: 9 });
     assert_eq!(parameters.verdict, Verdict::Drop);
     assert_eq!(parameters.snaplen, Snaplen(0));
-    assert!(parameters.all_netns);
+    assert!(!parameters.all_netns);
     drop(subscription);
+
+    let everywhere = subscribe(&namespace, &Subscription::builder().all_netns(true));
+    assert!(everywhere.parameters().all_netns);
+    drop(everywhere);
 
     let subscription = subscribe(&namespace, &Subscription::builder());
     let parameters = subscription.parameters();
