@@ -62,7 +62,7 @@ impl Before {
     }
 
     /// Nobody is left, and nothing of them.
-    fn is_so_again(self, namespace: &Namespace) {
+    fn comes_back(self, namespace: &Namespace) {
         let client = || namespace.enter(Client::open).expect("open");
         let left = || client().subscriptions(false).expect("a list");
         let start = Instant::now();
@@ -113,7 +113,7 @@ fn a_port_id_is_taken_again_while_its_subscription_ends() {
             });
         });
     }
-    before.is_so_again(&namespace);
+    before.comes_back(&namespace);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn many_threads_want_one_port_id() {
         });
     });
     assert_eq!(taken.into_inner(), 4 * (ROUNDS / 2));
-    before.is_so_again(&namespace);
+    before.comes_back(&namespace);
 }
 
 /// The next one only has the port id, and no subscription; or a subscription that it
@@ -163,7 +163,7 @@ fn who_has_the_port_id_next_keeps_what_is_theirs() {
             }
         });
     }
-    before.is_so_again(&namespace);
+    before.comes_back(&namespace);
 }
 
 #[test]
@@ -187,5 +187,5 @@ fn a_killed_process_s_port_id_is_taken_by_another_process() {
             });
         });
     }
-    before.is_so_again(&namespace);
+    before.comes_back(&namespace);
 }
