@@ -70,8 +70,8 @@ pub(crate) struct Listen {
     #[arg(long = "type", value_name = "TYPE", value_parser = TypeName::parse, value_delimiter = ',', action = ArgAction::Append)]
     pub(crate) types: Vec<TypeName>,
 
-    /// Only what comes in or leaves by this interface
-    #[arg(short, long, value_name = "NAME")]
+    /// Only what comes in or leaves by this interface of the network namespace
+    #[arg(short, long, value_name = "NAME", conflicts_with = "all_netns")]
     pub(crate) interface: Option<String>,
 
     /// Bytes to keep of a packet, from its IP header on
@@ -86,7 +86,8 @@ pub(crate) struct Listen {
     #[arg(long, value_name = "N")]
     pub(crate) rate: Option<u32>,
 
-    /// Look in every network namespace, those to come included
+    /// Look in every network namespace, those to come included; an interface is
+    /// one of a single namespace, so not with --interface
     #[arg(long)]
     pub(crate) all_netns: bool,
 
@@ -297,6 +298,7 @@ mod tests {
             &["listen", "--type", "256"],
             &["listen", "--sample", "-1"],
             &["listen", "icmp", "--nonsense"],
+            &["listen", "-i", "eth0", "--all-netns"],
         ] {
             let args = ["icmptap"].iter().chain(args);
             assert_eq!(Cli::try_parse_from(args).unwrap_err().exit_code(), 2);

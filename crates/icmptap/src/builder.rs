@@ -76,7 +76,9 @@ impl Builder {
     }
 
     /// The interface that packets come in or leave by; any unless told
-    /// otherwise.
+    /// otherwise. It is one of the network namespace that the subscription is
+    /// made in: with [`all_netns`](Self::all_netns) the kernel refuses it, as its
+    /// number is another interface's elsewhere.
     pub fn interface(mut self, index: IfIndex) -> Self {
         self.wishes.interface = Some(index);
         self
@@ -137,7 +139,8 @@ impl Builder {
 
     /// Takes the packets of every network namespace, those to come included,
     /// and not only of the one that it is made in. Needs CAP_NET_ADMIN in the
-    /// initial user namespace.
+    /// initial user namespace, and a socket in a network namespace that belongs to
+    /// it: elsewhere others could read what this socket is sent.
     pub fn all_netns(mut self, all: bool) -> Self {
         self.wishes.all_netns = all;
         self
