@@ -16,14 +16,16 @@ fn echo_requests() -> TypeSet {
     [8].into_iter().collect()
 }
 
-/// The kernel's sentence with `EPERM`.
+/// Asserts `EPERM`, with a sentence that says why. Of a dump, some kernels lose it
+/// (`genl_family_rcv_msg_dumpit()` before 6.2).
 #[track_caller]
-fn sentence<T>(result: Result<T, Error>) -> String {
+fn assert_is_for_others<T>(result: Result<T, Error>, is_dump: bool) {
     match result {
+        Err(Error::NotPermitted { message: None, .. }) if is_dump => {}
         Err(Error::NotPermitted {
             message: Some(sentence),
             ..
-        }) => sentence,
+        }) => assert!(sentence.contains("initial user namespace"), "{sentence}"),
         Err(other) => panic!("another error, or without a sentence: {other}"),
         Ok(_) => panic!("it is permitted"),
     }
@@ -35,13 +37,10 @@ fn sentence<T>(result: Result<T, Error>) -> String {
 fn not_from_within_a_foreign_network_namespace() {
     let foreign = Foreign::new();
     let inside = &foreign.namespace;
-    let hears = "initial user namespace";
     let subscribed = inside.enter(|| everywhere().subscribe());
-    let words = sentence(subscribed);
-    assert!(words.contains(hears), "{words}");
+    assert_is_for_others(subscribed, false);
     let listed = inside.enter(|| Client::open()?.subscriptions(true));
-    let words = sentence(listed);
-    assert!(words.contains(hears), "{words}");
+    assert_is_for_others(listed, true);
 
     // Of itself it hears, asked by the same root, and the rest it may ask.
     let own = Listener::with(inside, Subscription::builder().icmp_types(echo_requests()));

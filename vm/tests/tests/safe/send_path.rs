@@ -179,9 +179,9 @@ fn a_user_leads_what_we_send_into_a_tunnel() {
     command.args(["/bin/sh", "-c", &script]);
     let listener = Process::start(command);
     listener.wait_for("listening on");
+    // It may be lost: its socket hears all the errors, too, and has no room for them.
     let enter = format!("nsenter --net=/proc/{}/ns/net", listener.id());
-    let ping = output(&mut self::command(&format!("{enter} ping -c 1 127.0.0.1")));
-    assert!(ping.status.success(), "{ping:?}");
+    output(&mut self::command(&format!("{enter} ping -c 1 -W 1 127.0.0.1")));
     let (status, out, err) = listener.end();
     let said = stdout_of(status, &out, &err);
     assert!(status.success(), "{said}");
@@ -331,9 +331,7 @@ fn it_is_led_where_it_makes_no_sense() {
         wire.left.tc(&clsact(action));
         let all: Hooks = Hook::ALL.into_iter().collect();
         let subscription = subscribe(&wire.left, &at_once().hooks(all));
-        for _ in 0..20 {
-            wire.left.run("ping -c 1 10.0.0.2");
-        }
+        wire.left.run("ping -c 20 -i 0.01 10.0.0.2");
         let counters = lawful(subscription, 0);
         // Request and reply, two hooks each.
         assert!(counters.matched >= 80, "{action}: {counters:?}");
@@ -383,29 +381,28 @@ fn it_crosses_a_bridge() {
     all_ended();
 }
 
-/// In a VRF, local packets take another way, through a device of their own.
+/// In a VRF, what comes and what goes passes some hooks twice: once on its own device,
+/// and once on the VRF's.
 #[test]
 fn it_takes_the_way_of_a_vrf() {
     load_all();
     load_modules(&["vrf"]);
-    let here = Namespace::new();
-    here.ip(&format!(
+    let wire = Wire::new();
+    wire.right.run("sysctl -q -w net.ipv4.icmp_ratelimit=0");
+    wire.left.ip(&format!(
         "{NLMON}\
          link add blue type vrf table 100\n\
          link set blue up\n\
-         link add under type dummy\n\
-         link set under mtu 100\n\
-         link set under master blue\n\
-         link set under up\n\
-         addr add 192.0.2.1/24 dev under\n\
-         link add trap type gre local 192.0.2.1 remote 192.0.2.2 ttl 64 dev blue\n\
-         link set trap up\n"
+         link set eth0 master blue\n\
+         link add trap type gre local {} remote {} ttl 64 dev blue\n\
+         link set trap up\n",
+        Wire::LEFT,
+        Wire::RIGHT
     ));
-    here.tc(&clsact(INTO_TRAP));
+    wire.left.tc(&clsact(INTO_TRAP));
     let all: Hooks = Hook::ALL.into_iter().collect();
-    let subscription = subscribe(&here, &at_once().hooks(all));
-    with_pings(&here, 56, || hear(subscription, ENOUGH, false));
-    drop(here);
+    let subscription = subscribe(&wire.left, &at_once().hooks(all));
+    with_pings(&wire.left, 56, || hear(subscription, 30, false));
     all_ended();
 }
 
