@@ -181,7 +181,9 @@ fn a_user_leads_what_we_send_into_a_tunnel() {
     listener.wait_for("listening on");
     // It may be lost: its socket hears all the errors, too, and has no room for them.
     let enter = format!("nsenter --net=/proc/{}/ns/net", listener.id());
-    output(&mut self::command(&format!("{enter} ping -c 1 -W 1 127.0.0.1")));
+    output(&mut self::command(&format!(
+        "{enter} ping -c 1 -W 1 127.0.0.1"
+    )));
     let (status, out, err) = listener.end();
     let said = stdout_of(status, &out, &err);
     assert!(status.success(), "{said}");
