@@ -145,6 +145,27 @@ impl Namespace {
         succeed_with(&mut self.command("tc -batch -"), lines);
     }
 
+    /// Makes these interfaces in here the ports of a bridge. What crosses it passes
+    /// netfilter's hooks of the IP families, with its VLAN tag on, if it has one.
+    pub fn bridge(&self, ports: &[&str]) {
+        load_modules(&["bridge", "br_netfilter"]);
+        let masters = ports
+            .iter()
+            .map(|port| format!("link set {port} master br0\n"));
+        self.ip(&format!(
+            "link add br0 type bridge\nlink set br0 up\n{}",
+            masters.collect::<String>()
+        ));
+        self.run("sysctl -q -w net.bridge.bridge-nf-filter-vlan-tagged=1");
+        // The kernel notices some time later that a wire has another end.
+        for port in ports {
+            wait_until("the bridge forwards", || {
+                let state = self.run(&format!("ip -detail link show {port}"));
+                state.contains("state forwarding")
+            });
+        }
+    }
+
     /// The number of an interface in here.
     pub fn interface(&self, name: &str) -> u32 {
         self.enter(|| index(name))

@@ -5,6 +5,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use etherparse::{IpFragOffset, IpNumber, Ipv4Header, Ipv4Options};
+use icmptap::event::Vlan;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::net::{Namespace, Wire, settle};
@@ -13,6 +14,7 @@ pub use crate::sys::link_address;
 const ETH_P_IP: u16 = 0x0800;
 const ETH_P_IPV6: u16 = 0x86dd;
 const ETH_P_8021Q: u16 = 0x8100;
+const ETH_P_8021AD: u16 = 0x88a8;
 
 /// IANA's protocol numbers, of which IPv6's extension headers have some.
 pub mod number {
@@ -205,8 +207,13 @@ impl Sender {
 
     /// From one `eth0` to the other, whose wire it is.
     pub fn between(from: &Namespace, to: &Namespace) -> Self {
-        let index = from.interface("eth0");
-        let addresses = [to.mac("eth0"), from.mac("eth0")].concat();
+        Self::on("eth0", from, to)
+    }
+
+    /// From one interface to that of the same name elsewhere.
+    pub fn on(interface: &str, from: &Namespace, to: &Namespace) -> Self {
+        let index = from.interface(interface);
+        let addresses = [to.mac(interface), from.mac(interface)].concat();
 
         let socket = from.enter(|| {
             let protocol = socket2::Protocol::from(i32::from(ETH_P_IP.to_be()));
@@ -221,9 +228,13 @@ impl Sender {
         self.frame(&ethertype(packet).to_be_bytes(), packet);
     }
 
-    /// The same with an 802.1Q tag.
-    pub fn send_tagged(&self, tag: u16, packet: &[u8]) {
-        let header = [ETH_P_8021Q, tag, ethertype(packet)].map(u16::to_be_bytes);
+    /// The same with a VLAN tag.
+    pub fn send_tagged(&self, vlan: Vlan, packet: &[u8]) {
+        let tag = match vlan.provider {
+            false => ETH_P_8021Q,
+            true => ETH_P_8021AD,
+        };
+        let header = [tag, vlan.tci, ethertype(packet)].map(u16::to_be_bytes);
         self.frame(&header.concat(), packet);
     }
 

@@ -3,7 +3,8 @@
 //! and what was sent well is delivered or counted as lost.
 //!
 //! left - router - right. The router listens; left sends frames through it and to it,
-//! raw sockets in the router send from it. On the right nobody answers.
+//! and, by a second wire, across a bridge in it, which leaves VLAN tags on; raw sockets
+//! in the router send from it. On the right nobody answers.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use icmptap::event::Event;
+use icmptap::event::{Event, Vlan};
 use icmptap::{
     Client, Family, FlushInterval, Hook, Hooks, OwnedItem, Received, Snaplen, Subscription,
 };
@@ -54,6 +55,8 @@ enum Way {
     Through,
     To,
     From,
+    /// From left to right as well, and IP is never asked.
+    Across,
     /// A piece of one to the router, which puts it together before INPUT.
     Piece,
     /// What it puts together then.
@@ -65,7 +68,7 @@ enum Way {
 impl Way {
     fn hooks(self) -> &'static [Hook] {
         match self {
-            Way::Through => &[Hook::Prerouting, Hook::Forward, Hook::Postrouting],
+            Way::Through | Way::Across => &[Hook::Prerouting, Hook::Forward, Hook::Postrouting],
             Way::To => &[Hook::Prerouting, Hook::Input],
             Way::From | Way::Written => &[Hook::Output, Hook::Postrouting],
             Way::Piece => &[Hook::Prerouting],
@@ -85,6 +88,8 @@ struct Sent {
     way: Way,
     /// As the router sees it; of [`Way::Written`] the ICMP message.
     bytes: Vec<u8>,
+    /// What a record has to say of its tag.
+    vlan: Option<Vlan>,
     /// Whether nothing is wrong with it that lets the kernel drop it.
     good: bool,
     /// Whether its bytes are in several pieces of memory.
@@ -95,7 +100,7 @@ struct Sent {
 struct Place {
     left: Namespace,
     router: Namespace,
-    _right: Namespace,
+    right: Namespace,
 }
 
 impl Place {
@@ -109,8 +114,13 @@ impl Place {
             (&right, "eth0", [10, 0, 0, 1].into()),
             (&router, "eth1", [10, 0, 0, 254].into()),
         );
-        left.ip("link set eth0 mtu 65535");
-        right.ip("link set eth0 mtu 65535");
+        for (end, port, net) in [(&left, "port0", 2), (&right, "port1", 3)] {
+            let address = |host| [10, 0, net, host].into();
+            connect((end, "eth1", address(1)), (&router, port, address(254)));
+            router.ip(&format!("link set {port} mtu 65535"));
+            end.ip("link set eth0 mtu 65535\nlink set eth1 mtu 65535");
+        }
+        router.bridge(&["port0", "port1"]);
         let [to_left, to_right] = [&left, &right].map(|to| {
             let bytes = to.mac("eth0").into_iter();
             bytes
@@ -142,7 +152,7 @@ impl Place {
         Self {
             left,
             router,
-            _right: right,
+            right,
         }
     }
 }
@@ -151,6 +161,7 @@ impl Place {
 struct Gun<'a> {
     rng: &'a mut Rng,
     wire: Sender,
+    across: Sender,
     raw: [Socket; 2],
     icmp: Socket,
     sent: Vec<Sent>,
@@ -170,6 +181,7 @@ impl<'a> Gun<'a> {
         Self {
             rng,
             wire: Sender::between(&place.left, &place.router),
+            across: Sender::on("eth1", &place.left, &place.right),
             raw: [raw(Domain::IPV4, 255), raw(Domain::IPV6, 255)],
             icmp: raw(Domain::IPV4, 1),
             sent: Vec::new(),
@@ -185,13 +197,13 @@ impl<'a> Gun<'a> {
             3 => return self.written(),
             _ => {}
         }
-        let way = [Way::Through, Way::To, Way::From][self.rng.usize(..3)];
+        let way = [Way::Through, Way::To, Way::From, Way::Across][self.rng.usize(..4)];
         let is_v4 = self.rng.u32(..5) < 3;
         let good = self.rng.u32(..3) > 0;
         let mut way_of_it = way;
         let mut bytes = if is_v4 {
             let (src, dst) = match way {
-                Way::Through => (LEFT, RIGHT),
+                Way::Through | Way::Across => (LEFT, RIGHT),
                 Way::To => (LEFT, ROUTER),
                 _ => (LOCAL, RIGHT),
             };
@@ -206,7 +218,7 @@ impl<'a> Gun<'a> {
             }
         } else {
             let (src, dst) = match way {
-                Way::Through => (LEFT6, RIGHT6),
+                Way::Through | Way::Across => (LEFT6, RIGHT6),
                 Way::To => (LEFT6, ROUTER6),
                 _ => (LOCAL6, RIGHT6),
             };
@@ -222,6 +234,7 @@ impl<'a> Gun<'a> {
             if is_v4 { "IPv4" } else { "IPv6" },
             if good { "good" } else { "damaged" },
         );
+        let mut vlan = None;
         if way == Way::From {
             if is_v4 && bytes[4..6] == [0, 0] {
                 // Which the socket would replace.
@@ -244,12 +257,34 @@ impl<'a> Gun<'a> {
                 }
             }
         } else {
-            self.wire.send(&bytes);
+            vlan = self.launch(way, &bytes);
             bytes = seen(&bytes).to_vec();
         }
         self.tally.add(&name, "sent");
         self.note(is_v4, way_of_it, bytes, good);
+        self.sent.last_mut().expect("just noted").vlan = vlan;
         1
+    }
+
+    /// Puts a frame onto the wire of this way, with or without a tag; returns the one
+    /// that the hooks see. IP is given none, and takes those of no VLAN off.
+    fn launch(&mut self, way: Way, packet: &[u8]) -> Option<Vlan> {
+        let across = way == Way::Across;
+        let mut tag = Vlan {
+            tci: self.rng.u16(..),
+            provider: self.rng.bool(),
+        };
+        if !across {
+            tag.tci &= 0xf000;
+        }
+        let wire = if across { &self.across } else { &self.wire };
+        let is_tagged = self.rng.u32(..4) < if across { 3 } else { 1 };
+        if !is_tagged {
+            wire.send(packet);
+            return None;
+        }
+        wire.send_tagged(tag, packet);
+        across.then_some(tag)
     }
 
     fn note(&mut self, is_v4: bool, way: Way, bytes: Vec<u8>, good: bool) {
@@ -262,6 +297,7 @@ impl<'a> Gun<'a> {
             way,
             good: good && facts(family, &bytes).is_some(),
             bytes,
+            vlan: None,
             nonlinear: paged.then_some("in pages, from a packet socket"),
             delivered: Vec::new(),
         });
@@ -356,9 +392,12 @@ fn is_from(sent: &Sent, hook: Hook, packet: &[u8]) -> bool {
     let at = if sent.family == Family::Ipv4 { 8 } else { 7 };
     let ttl = sent.bytes[at].wrapping_sub(u8::from(forwarded));
     let has_options = sent.family == Family::Ipv4 && sent.bytes[0] & 0xf > 5;
-    let may_change = forwarded || has_options && hook == Hook::Input;
+    // A bridge reads the options, too, and corrects no sum.
+    let across = sent.way == Way::Across;
+    let is_read = hook == Hook::Input || across && hook != Hook::Prerouting;
+    let may_change = forwarded || has_options && is_read;
     // Between a change of the options and the new sum there are two hooks.
-    let is_summed = !has_options || hook == Hook::Postrouting;
+    let is_summed = !has_options || hook == Hook::Postrouting && !across;
     let is_sum = sent.family != Family::Ipv4 || !is_summed || is_sum_right(packet);
     // Of a header's first 20 bytes the key has said the rest.
     let behind = match sent.family {
@@ -467,6 +506,10 @@ fn what_is_delivered_is_what_was_sent() {
         "in pages, made of more than a buffer's head",
     ] {
         assert!(delivered.of(&format!("nonlinear, {how}")) > 0, "{how}");
+    }
+    for flag in ["FRAGMENT", "MALFORMED", "VLAN", "VLAN_AD"] {
+        let what = format!("delivered, flag {flag}");
+        assert!(delivered.of(&what) > 0, "{what}");
     }
 }
 
@@ -602,12 +645,17 @@ fn compare<'a>(events: &'a [Event], sent: &mut [Sent], delivered: &mut Tally) ->
         assert_eq!(event.is_fragment(), told.fragment, "{}", what());
         assert_eq!(event.is_malformed(), told.malformed, "{}", what());
         assert_eq!(event.icmp_type_and_code(), told.type_and_code, "{}", what());
+        assert_eq!(event.vlan(), found.vlan, "{}", what());
         delivered.add("delivered, snaplen 65535", &hook.to_string());
         if told.fragment {
             delivered.add("delivered, flag FRAGMENT", &hook.to_string());
         }
         if told.malformed {
             delivered.add("delivered, flag MALFORMED", &hook.to_string());
+        }
+        if let Some(tag) = found.vlan {
+            let flag = if tag.provider { "VLAN_AD" } else { "VLAN" };
+            delivered.add(&format!("delivered, flag {flag}"), &hook.to_string());
         }
         if let Some(how) = found.nonlinear {
             delivered.add(&format!("nonlinear, {how}"), &hook.to_string());
@@ -662,6 +710,7 @@ fn compare_parts(
         assert_eq!(part.is_malformed(), whole.is_malformed());
         assert_eq!(part.icmp_type_and_code(), whole.icmp_type_and_code());
         assert_eq!((part.iif(), part.oif()), (whole.iif(), whole.oif()));
+        assert_eq!(part.vlan(), whole.vlan());
         compared += kept as u64;
         delivered.add(&what, &part.hook().to_string());
     }

@@ -1,10 +1,10 @@
 //! Packets made by hand, right and wrong: never a wrong field.
 
-use icmptap::event::Checksum;
-use icmptap::{Snaplen, Subscription};
+use icmptap::event::{Checksum, Vlan};
+use icmptap::{Hook, Snaplen, Subscription};
 use icmptap_vm_tests::listen::{Heard, Listener};
-use icmptap_vm_tests::net::Wire;
-use icmptap_vm_tests::packet::{Ipv4, Sender, checksum, echo, message};
+use icmptap_vm_tests::net::{Namespace, Wire, connect};
+use icmptap_vm_tests::packet::{Ipv4, Ipv6, Sender, checksum, echo, message};
 use icmptap_vm_tests::process::stay_on_one_cpu;
 
 /// What an event has to say of a packet.
@@ -256,5 +256,63 @@ fn the_snaplen_cuts_bytes_and_nothing_else() {
             Some((8, 0)),
             "snaplen {snaplen}"
         );
+    }
+}
+
+/// IP never sees a tag: a VLAN device takes it, or the packet is dropped, or it is of no
+/// VLAN and goes (`__netif_receive_skb_core()`). A bridge leaves it where it is.
+#[test]
+fn a_tag_is_told_of_what_crosses_a_bridge() {
+    let [left, middle, right] = [(); 3].map(|()| Namespace::new());
+    for (nth, (end, port)) in [(&left, "port0"), (&right, "port1")]
+        .into_iter()
+        .enumerate()
+    {
+        let address = |host| [10, 0, nth as u8, host].into();
+        connect((end, "eth0", address(1)), (&middle, port, address(2)));
+    }
+    middle.bridge(&["port0", "port1"]);
+    let sender = Sender::between(&left, &right);
+    stay_on_one_cpu();
+    let all = Hook::ALL.into_iter().collect();
+    let listener = Listener::with(&middle, Subscription::builder().hooks(all));
+    let tag = |tci, provider| Some(Vlan { tci, provider });
+    let tags = [
+        None,
+        tag(0xb064, false),
+        tag(0xb064, true),
+        tag(0x0fff, false),
+        tag(0x0001, true),
+        // Of priority 7 and no VLAN.
+        tag(0xe000, false),
+        None,
+    ];
+    // The right end has neither address, and answers nothing.
+    let packets = [
+        Ipv4::icmp(echo(1, 1, b"across")).bytes(),
+        Ipv6::icmp(message(128, 0, [0, 7, 0, 1], b"across"))
+            .summed()
+            .bytes(),
+    ];
+    for packet in &packets {
+        for tag in tags {
+            match tag {
+                None => sender.send(packet),
+                Some(tag) => sender.send_tagged(tag, packet),
+            }
+        }
+    }
+    let events = listener.stop().events;
+    let crossed = [Hook::Prerouting, Hook::Forward, Hook::Postrouting];
+    let expected = packets.iter().flat_map(|packet| {
+        tags.into_iter()
+            .flat_map(move |tag| crossed.map(|hook| (packet, hook, tag)))
+    });
+    let count = packets.len() * tags.len() * crossed.len();
+    assert_eq!(events.len(), count);
+    for (event, (packet, hook, tag)) in events.iter().zip(expected) {
+        let event = event.as_ref();
+        assert_eq!((event.hook(), event.vlan()), (hook, tag));
+        assert_eq!(event.packet(), packet);
     }
 }

@@ -359,15 +359,12 @@ fn what_comes_back_comes_among_fragments() {
 #[test]
 fn it_crosses_a_bridge() {
     load_all();
-    load_modules(&["bridge", "br_netfilter"]);
     let wire = Wire::new();
     wire.right.run("sysctl -q -w net.ipv4.icmp_ratelimit=0");
+    wire.left.bridge(&["eth0"]);
     wire.left.ip(&format!(
         "{NLMON}\
-         link add br0 type bridge\n\
-         link set br0 up\n\
          addr flush dev eth0\n\
-         link set eth0 master br0\n\
          addr add {left}/24 dev br0\n\
          link add trap type gre local {left} remote {} ttl 64\n\
          link set trap up\n",

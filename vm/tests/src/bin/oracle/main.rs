@@ -18,6 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use icmptap::event::Vlan;
 use icmptap_vm_tests::net::settle;
 use icmptap_vm_tests::packet::{Ipv4, echo};
 use icmptap_vm_tests::process::{Process, wait_until};
@@ -42,6 +43,14 @@ struct Kind {
     how: How,
 }
 
+/// An 802.1Q tag with a priority and no VLAN: the kernel takes it off and goes on.
+fn priority(priority: u16) -> Vlan {
+    Vlan {
+        tci: priority << 13,
+        provider: false,
+    }
+}
+
 /// Family and, if the packet has them, type and code.
 type Expected = (Family, Option<(u8, u8)>);
 
@@ -52,8 +61,8 @@ enum Family {
 }
 
 enum How {
-    /// By putting it onto the wire, with an 802.1Q tag if there is one.
-    Packet(Option<u16>, Vec<u8>),
+    /// By putting it onto the wire, with a tag if there is one.
+    Packet(Option<Vlan>, Vec<u8>),
     /// By doing something that the kernel answers.
     Do(fn(&Lab)),
 }

@@ -6,7 +6,7 @@ use super::quote::{
     extension_sets, extensions, interface_name, ipv4, ipv6, mpls, ping, quoted, summed, timestamp,
     transports, udp,
 };
-use super::{Expected, Family, How, Kind};
+use super::{Expected, Family, How, Kind, priority};
 
 pub(crate) fn kinds() -> Vec<Kind> {
     let mut kinds = Vec::new();
@@ -283,7 +283,7 @@ fn unusual_headers() -> Vec<Kind> {
     let tagged = Kind {
         name: "ICMPv4: echo request, priority-tagged".into(),
         expected: vec![(Family::V4, request)],
-        how: How::Packet(Some(3 << 13), Ipv4::icmp(echo(2, 2, b"tag")).bytes()),
+        how: How::Packet(Some(priority(3)), Ipv4::icmp(echo(2, 2, b"tag")).bytes()),
     };
     vec![
         packet(

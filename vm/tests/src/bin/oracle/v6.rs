@@ -6,7 +6,7 @@ use icmptap_vm_tests::net::Wire;
 use icmptap_vm_tests::packet::{Ipv6, echo};
 
 use super::quote::{extension_sets, extensions, ipv4, ipv6, mpls, quoted6, transports, udp};
-use super::{Family, How, Kind};
+use super::{Family, How, Kind, priority};
 
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
@@ -583,7 +583,7 @@ fn headers() -> Vec<Kind> {
         name: "ICMPv6: echo request, priority-tagged".into(),
         expected: vec![(Family::V6, Some((128, 0)))],
         how: How::Packet(
-            Some(5 << 13),
+            Some(priority(5)),
             Ipv6::icmp(request(2, b"tag")).summed().bytes(),
         ),
     };
