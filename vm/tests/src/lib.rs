@@ -18,3 +18,4 @@ pub mod sites;
 pub mod spec;
 pub mod subscriber;
 mod sys;
+pub mod trap;

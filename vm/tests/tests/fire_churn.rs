@@ -1,7 +1,8 @@
 //! Everything at once, for five minutes: those who listen come and go and are killed
-//! in floods, namespaces and interfaces come and go, CPUs go off and on, the modules are
-//! unloaded and loaded, and everybody asks. Then it is quiet, and nothing may be left.
-//! What the kernel thinks of it is on the console.
+//! in floods, or take each other's port ids, or hear what their own messages cause;
+//! namespaces and interfaces come and go, CPUs go off and on, the modules are unloaded and
+//! loaded, and everybody asks. Then it is quiet, and nothing may be left. What the kernel
+//! thinks of it is on the console.
 //!
 //! `--iterations N` makes it N seconds. Everybody has to get to do something: on a
 //! fast kernel 20 are enough for that, on `debug` there should be 200.
@@ -20,11 +21,14 @@ use icmptap::{
     BatchSize, Builder, Client, Error, Family, FlushInterval, Hook, Instruction, Item, RateLimit,
     Received, Sampling, Snaplen, Subscription, Verdict,
 };
+use icmptap_proto::request::Wishes;
+use icmptap_vm_tests::fire::asker;
 use icmptap_vm_tests::module::{self, Changed};
 use icmptap_vm_tests::net::{Namespace, Wire};
 use icmptap_vm_tests::packet::{echo, slab_objects};
 use icmptap_vm_tests::process::{Process, wait_until};
-use icmptap_vm_tests::{fire, imp2};
+use icmptap_vm_tests::subscriber::Subscriber;
+use icmptap_vm_tests::{fire, imp2, trap};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -56,6 +60,8 @@ fn everything_at_once() {
         start(listen, &wire);
         start(listen, &wire);
         start(listen, &shaky);
+        start(hear_themselves, &wire);
+        start(reuse_ports, &wire);
         start(kill, &wire);
         start(kill, &shaky);
         start(make_namespaces, &wire);
@@ -123,6 +129,8 @@ enum Count {
     Packets,
     Begun,
     TurnedAway,
+    CameBack,
+    PortsReused,
     Ended,
     Delivered,
     Lost,
@@ -144,6 +152,8 @@ impl Scene {
             "packets sent",
             "subscriptions begun",
             "subscriptions turned away, over a limit or without room for the reply",
+            "of them where each message causes a packet",
+            "subscriptions closed while others wanted their port ids",
             "ended properly, and both sides agree",
             "events delivered to those",
             "events lost by those, and counted",
@@ -310,21 +320,101 @@ fn builder(random: &mut Rng) -> Builder {
 fn listen(scene: &Scene, wire: &Wire, mut random: Rng) {
     while scene.goes_on() {
         let _busy = scene.busy();
-        let builder = builder(&mut random);
-        let begun = scene.with_module(|| match wire.right.enter(|| builder.subscribe()) {
-            Err(Error::Refused { source, .. }) if is_over_limit(&source) => Ok(None),
-            // Events were faster, and have filled a small receive buffer.
-            Err(Error::NoReply { .. }) => Ok(None),
-            result => result.map(Some),
-        });
-        match begun {
-            Some(Some(subscription)) => {
-                scene.did(Count::Begun);
-                hear(scene, subscription, &mut random);
-            }
-            Some(None) => scene.did(Count::TurnedAway),
+        match begin(scene, &wire.right, &builder(&mut random)) {
+            Some(subscription) => hear(scene, subscription, &mut random),
             None => rest(&mut random, 100),
         }
+    }
+}
+
+/// Subscribes, if the module is there and lets us.
+fn begin(scene: &Scene, namespace: &Namespace, builder: &Builder) -> Option<Subscription> {
+    let begun = scene.with_module(|| match namespace.enter(|| builder.subscribe()) {
+        Err(Error::Refused { source, .. }) if is_over_limit(&source) => Ok(None),
+        // Events were faster, and have filled a small receive buffer.
+        Err(Error::NoReply { .. }) => Ok(None),
+        result => result.map(Some),
+    })?;
+    let what = match begun {
+        Some(_) => Count::Begun,
+        None => Count::TurnedAway,
+    };
+    scene.did(what);
+    begun
+}
+
+/// The same where each message that is sent comes back as a packet.
+fn hear_themselves(scene: &Scene, _: &Wire, mut random: Rng) {
+    while scene.goes_on() {
+        let _busy = scene.busy();
+        let here = trap::set();
+        for _ in 0..random.u8(1..6) {
+            let builder = builder(&mut random);
+            let Some(subscription) = begin(scene, &here, &builder) else {
+                rest(&mut random, 100);
+                continue;
+            };
+            let ping = Process::start(here.command("ping -i 0.05 127.0.0.1"));
+            hear(scene, subscription, &mut random);
+            scene.did(Count::CameBack);
+            drop(ping);
+        }
+        rest(&mut random, 1_000);
+    }
+}
+
+/// Port ids that the kernel chooses for nobody.
+const PORT: u32 = 1 << 30;
+
+/// Threads that take port ids from each other: one closes its subscribed socket while
+/// another binds, subscribes, and closes.
+fn reuse_ports(scene: &Scene, wire: &Wire, mut random: Rng) {
+    while scene.goes_on() {
+        let busy = scene.busy();
+        if let Some(family) = asker::try_family() {
+            let port = PORT + random.u32(0..2);
+            thread::scope(|scope| {
+                for _ in 0..3 {
+                    let mut random = random.fork();
+                    let take = move || {
+                        for _ in 0..random.u8(1..20) {
+                            take_port(scene, family, port, &mut random);
+                        }
+                    };
+                    scope.spawn(|| wire.right.enter(take));
+                }
+            });
+        }
+        drop(busy);
+        rest(&mut random, 500);
+    }
+}
+
+/// Subscribes with this port id when it is free, in the thread's namespace, and closes.
+fn take_port(scene: &Scene, family: u16, port: u32, random: &mut Rng) {
+    let mut wishes = Wishes::default();
+    wishes.hooks = Some([Hook::Input].into_iter().collect());
+    wishes.verdict = random.bool().then_some(Verdict::Drop);
+    wishes.all_netns = random.u8(0..4) == 0;
+    let mut subscriber = loop {
+        match Subscriber::open_at(family, port) {
+            Ok(subscriber) => break subscriber,
+            Err(error) => assert_eq!(error, Errno::ADDRINUSE),
+        }
+        thread::yield_now();
+    };
+    let begun = scene.with_module(|| {
+        let asked = subscriber.subscribe(&wishes);
+        match asked.errno() {
+            None => Ok(asked.is_done()),
+            Some(Errno::USERS) => Ok(false),
+            Some(errno) => Err(errno),
+        }
+    });
+    match begun {
+        Some(true) => scene.did(Count::PortsReused),
+        Some(false) => scene.did(Count::TurnedAway),
+        None => rest(random, 100),
     }
 }
 

@@ -49,12 +49,17 @@ pub struct Kind {
 
 /// The family's message type, asked of the controller.
 pub fn family() -> u16 {
+    try_family().expect("a family")
+}
+
+/// The same, if the module is there.
+pub fn try_family() -> Option<u16> {
     let socket = Socket::open(sys::NETLINK_GENERIC);
     socket.send(&request::get_family(1)).expect("send");
     let datagram = socket.receive().expect("an answer");
     let message = messages(&datagram).next().expect("a message");
-    let body = message.expect("whole").generic().expect("generic");
-    Family::decode(&body).expect("a family").id.0
+    let body = message.expect("whole").generic().ok()?;
+    Some(Family::decode(&body).ok()?.id.0)
 }
 
 /// What all askers share.

@@ -1,7 +1,5 @@
-//! What the module sends comes back to it. `nlmon` gives a copy of each netlink message
-//! to tc, within the call that sends it; tc leads it into a tunnel, the tunnel into a
-//! path that is too narrow, and that answers with ICMP, which our hooks see, on the same
-//! stack. So it is with each event's message: the loop never ends by itself.
+//! What the module sends comes back to it, as ICMP (`trap` says how): on the stack of the
+//! call that sends it, and with each event's message again. The loop never ends by itself.
 //!
 //! A hook that sends hangs here, on a lock of its own or on a qdisc's. Whoever ends a
 //! subscription ends its loop.
@@ -20,51 +18,11 @@ use icmptap_vm_tests::module;
 use icmptap_vm_tests::net::{Namespace, Wire, as_foreigner, load_modules};
 use icmptap_vm_tests::packet::{Pinger, echo};
 use icmptap_vm_tests::process::{Process, command, on_each_cpu, output, patience, wait_until};
+use icmptap_vm_tests::trap::{self, INTO_TUNNEL, NLMON, TUNNEL, copies};
 use rustix::process::Signal;
 
 /// As many of its own messages as come back before we believe that it does no harm.
 const ENOUGH: u64 = 300;
-
-/// A tunnel over a path of 100 bytes: with "don't fragment" in its outer header, so that
-/// whatever enters it makes ICMP to ourselves.
-const NARROW: &str = "link add under type dummy\n\
-                      link set under mtu 100 up\n\
-                      addr add 192.0.2.1/24 dev under\n\
-                      link add trap type gre local 192.0.2.1 remote 192.0.2.2 ttl 64\n\
-                      link set trap up\n";
-
-const NLMON: &str = "link add nlmon0 type nlmon\n\
-                     link set nlmon0 up\n";
-
-/// Each copy goes where `action` says, under no lock.
-fn clsact(action: &str) -> String {
-    format!(
-        "qdisc add dev nlmon0 clsact\n\
-         filter add dev nlmon0 egress matchall action {action}\n"
-    )
-}
-
-const INTO_TRAP: &str = "mirred egress redirect dev trap";
-
-fn load_all() {
-    load_modules(&[
-        "nlmon",
-        "dummy",
-        "ip_gre",
-        "sch_ingress",
-        "cls_matchall",
-        "act_mirred",
-    ]);
-}
-
-/// A namespace where every netlink message makes ICMP.
-fn trap() -> Namespace {
-    load_all();
-    let here = Namespace::new();
-    here.ip(&format!("{NLMON}{NARROW}"));
-    here.tc(&clsact(INTO_TRAP));
-    here
-}
 
 fn hooks(hooks: &[Hook]) -> Hooks {
     hooks.iter().copied().collect()
@@ -164,15 +122,15 @@ fn stdout_of(status: ExitStatus, out: &[String], err: &[String]) -> String {
 /// As anybody may who has a user namespace: the attack as it was found.
 #[test]
 fn a_user_leads_what_we_send_into_a_tunnel() {
-    load_all();
+    trap::load();
     let script = format!(
         "set -e\n\
          ip link set lo up\n\
-         ip -batch - <<.\n{NLMON}{NARROW}.\n\
+         ip -batch - <<.\n{NLMON}{TUNNEL}.\n\
          tc -batch - <<.\n{}.\n\
          echo ready >&2\n\
          exec icmptap listen --hook output --flush-us 0 -n -c {ENOUGH}\n",
-        clsact(INTO_TRAP)
+        copies(INTO_TUNNEL)
     );
     let mut command = as_foreigner();
     // Not busybox's shell, which has an `ip` of its own.
@@ -195,7 +153,7 @@ fn a_user_leads_what_we_send_into_a_tunnel() {
 
 #[test]
 fn at_every_hook_and_in_batches_of_every_size() {
-    let here = trap();
+    let here = trap::set();
     for (builder, enough) in [
         (at_once().hooks(hooks(&[Hook::Output])), ENOUGH),
         (at_once().hooks(Hook::ALL.into_iter().collect()), ENOUGH),
@@ -230,7 +188,7 @@ fn at_every_hook_and_in_batches_of_every_size() {
 
 #[test]
 fn several_hear_what_the_others_cause() {
-    let here = trap();
+    let here = trap::set();
     let subscriptions: Vec<_> = Hook::ALL
         .into_iter()
         .filter(|hook| *hook != Hook::Forward)
@@ -276,7 +234,7 @@ fn with_talk<T: Send>(here: &Namespace, work: impl FnOnce() -> T + Send) -> T {
 /// ours may not wait for it: it waits for him.
 #[test]
 fn a_flush_meets_who_comes_back() {
-    let here = trap();
+    let here = trap::set();
     // Nothing leaves by itself, but for what is full.
     let builder = Subscription::builder()
         .hooks(hooks(&[Hook::Output]))
@@ -293,7 +251,7 @@ fn a_flush_meets_who_comes_back() {
 /// softirq, some time later.
 #[test]
 fn a_peer_answers_to_each_message() {
-    load_all();
+    trap::load();
     for action in ["redirect", "mirror"] {
         let wire = Wire::new();
         // No one there takes GRE, and each packet is answered with an error.
@@ -306,7 +264,7 @@ fn a_peer_answers_to_each_message() {
             Wire::RIGHT
         ));
         wire.left
-            .tc(&clsact(&format!("mirred egress {action} dev trap")));
+            .tc(&copies(&format!("mirred egress {action} dev trap")));
         let builder = at_once().hooks(hooks(&[Hook::Prerouting, Hook::Input]));
         let subscription = subscribe(&wire.left, &builder);
         // The kernel as a whole sends no more than some hundred errors a second.
@@ -318,7 +276,7 @@ fn a_peer_answers_to_each_message() {
 /// What is no packet at all, where packets are taken: in `lo`, in a wire, out of them.
 #[test]
 fn it_is_led_where_it_makes_no_sense() {
-    load_all();
+    trap::load();
     for action in [
         "mirred egress redirect dev lo",
         "mirred egress mirror dev lo",
@@ -330,7 +288,7 @@ fn it_is_led_where_it_makes_no_sense() {
     ] {
         let wire = Wire::new();
         wire.left.ip(NLMON);
-        wire.left.tc(&clsact(action));
+        wire.left.tc(&copies(action));
         let all: Hooks = Hook::ALL.into_iter().collect();
         let subscription = subscribe(&wire.left, &at_once().hooks(all));
         wire.left.run("ping -c 20 -i 0.01 10.0.0.2");
@@ -344,7 +302,7 @@ fn it_is_led_where_it_makes_no_sense() {
 /// A datagram in pieces comes to the hooks in pieces, and as a whole.
 #[test]
 fn what_comes_back_comes_among_fragments() {
-    let here = trap();
+    let here = trap::set();
     here.ip("link set lo mtu 1280");
     let all: Hooks = Hook::ALL.into_iter().collect();
     for builder in [at_once(), Subscription::builder()] {
@@ -358,7 +316,7 @@ fn what_comes_back_comes_among_fragments() {
 /// The tunnel's packets, and the answers, cross a bridge, and netfilter's hooks on it.
 #[test]
 fn it_crosses_a_bridge() {
-    load_all();
+    trap::load();
     let wire = Wire::new();
     wire.right.run("sysctl -q -w net.ipv4.icmp_ratelimit=0");
     wire.left.bridge(&["eth0"]);
@@ -373,7 +331,7 @@ fn it_crosses_a_bridge() {
     ));
     // The right end knows the address of eth0 by heart.
     wire.right.ip("neigh flush all nud permanent");
-    wire.left.tc(&clsact(INTO_TRAP));
+    wire.left.tc(&copies(INTO_TUNNEL));
     let all: Hooks = Hook::ALL.into_iter().collect();
     let subscription = subscribe(&wire.left, &at_once().hooks(all));
     with_pings(&wire.left, 56, || hear(subscription, 30, false));
@@ -384,7 +342,7 @@ fn it_crosses_a_bridge() {
 /// and once on the VRF's.
 #[test]
 fn it_takes_the_way_of_a_vrf() {
-    load_all();
+    trap::load();
     load_modules(&["vrf"]);
     let wire = Wire::new();
     wire.right.run("sysctl -q -w net.ipv4.icmp_ratelimit=0");
@@ -398,7 +356,7 @@ fn it_takes_the_way_of_a_vrf() {
         Wire::LEFT,
         Wire::RIGHT
     ));
-    wire.left.tc(&clsact(INTO_TRAP));
+    wire.left.tc(&copies(INTO_TUNNEL));
     let all: Hooks = Hook::ALL.into_iter().collect();
     let subscription = subscribe(&wire.left, &at_once().hooks(all));
     with_pings(&wire.left, 56, || hear(subscription, 30, false));
@@ -411,7 +369,7 @@ fn an_end_in_the_middle_of_it() {
     let all: Hooks = Hook::ALL.into_iter().collect();
     for _ in 0..5 {
         // A socket is closed, with all that is under way.
-        let here = trap();
+        let here = trap::set();
         let mut subscription = subscribe(&here, &at_once().hooks(all));
         with_pings(&here, 56, || {
             for _ in 0..ENOUGH {
