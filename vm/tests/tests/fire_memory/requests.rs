@@ -166,7 +166,6 @@ fn everything() -> Wishes {
     wishes.sampling = Some(Sampling { one_in: 2 });
     wishes.rate_limit = Some(RateLimit { per_second: 1_000 });
     wishes.verdict = Some(Verdict::Accept);
-    wishes.all_netns = true;
     wishes
 }
 
