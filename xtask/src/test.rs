@@ -32,6 +32,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "kernel")]
     all_kernels: bool,
 
+    /// The tests under fire at full length, as before a release
+    #[arg(long)]
+    long: bool,
+
     #[command(flatten)]
     options: Options,
 }
@@ -49,6 +53,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
     need_components(&["rustfmt", "clippy"])?;
     let kernels = kernel::chosen_for_test(&args.kernel, args.all_kernels)?;
     let options = &args.options;
+    let choice = &Choice::all(args.long);
 
     let steps: [Step<'_>; 15] = [
         ("formatting", Box::new(|| cargo("fmt --all --check", &[]))),
@@ -81,10 +86,13 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         ("kernels", Box::new(|| fetched(&kernels, locked))),
         ("module", Box::new(|| module(&kernels, locked))),
         ("static checks", Box::new(|| static_checks(locked))),
-        ("guest", Box::new(|| guest(&kernels, options, locked))),
+        (
+            "guest",
+            Box::new(|| guest(&kernels, options, choice, locked)),
+        ),
         (
             "self-check",
-            Box::new(|| self_check::run(&kernels, options, &Choice::ALL, locked)),
+            Box::new(|| self_check::run(&kernels, options, choice, locked)),
         ),
         ("oracle", Box::new(|| agreement(options, locked))),
         ("bench", Box::new(|| bench::check_ours(options, locked))),
@@ -161,8 +169,8 @@ fn module(kernels: &[String], locked: bool) -> Result<Tally> {
 }
 
 /// The tests of vm/tests in guests.
-fn guest(kernels: &[String], options: &Options, locked: bool) -> Result<Tally> {
-    let summary = vm_test::in_guests(kernels, options, &Choice::ALL, locked);
+fn guest(kernels: &[String], options: &Options, choice: &Choice, locked: bool) -> Result<Tally> {
+    let summary = vm_test::in_guests(kernels, options, choice, locked);
     if summary.parts.len() > 1 {
         print!("{}", tally::table(&summary.parts));
     }

@@ -57,9 +57,14 @@ pub(crate) struct Choice {
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
 
-    /// How many requests and packets the tests under fire make, each of them
+    /// How many requests and packets the tests under fire make, each of them, and for
+    /// how many seconds they churn
     #[arg(long, value_name = "COUNT")]
     iterations: Option<u64>,
+
+    /// The tests under fire at full length, as before a release
+    #[arg(long, conflicts_with = "iterations")]
+    long: bool,
 
     /// Only tests whose BINARY::TEST contains one of these
     #[arg(value_name = "FILTER")]
@@ -73,13 +78,19 @@ impl Choice {
     const TIMEOUT_OF_FIRE: u64 = 10 * Self::TIMEOUT;
 
     /// What a user gets who chooses nothing.
-    pub(crate) const ALL: Choice = Choice {
+    const ALL: Choice = Choice {
         ignored: false,
         timeout: None,
         seed: None,
         iterations: None,
+        long: false,
         filters: Vec::new(),
     };
+
+    /// All tests, those under fire at full length or not.
+    pub(crate) fn all(long: bool) -> Choice {
+        Choice { long, ..Self::ALL }
+    }
 
     /// Are these all tests that there are?
     fn is_whole(&self) -> bool {
@@ -107,6 +118,7 @@ impl Choice {
             ("ICMPTAP_PATIENCE_S", Some(patience)),
             ("ICMPTAP_SEED", self.seed),
             ("ICMPTAP_ITERATIONS", self.iterations),
+            ("ICMPTAP_LONG", self.long.then_some(1)),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?.to_string())))

@@ -26,9 +26,11 @@ pub fn random() -> Rng {
     Rng::with_seed(seed)
 }
 
-/// How often, from `ICMPTAP_ITERATIONS` (`vm-test --iterations`), or else `usually`.
-pub fn iterations(usually: u64) -> u64 {
-    variable("ICMPTAP_ITERATIONS").unwrap_or(usually)
+/// How often, from `ICMPTAP_ITERATIONS` (`vm-test --iterations`), or else `usually`; with
+/// `ICMPTAP_LONG` (`--long`) as often as `long` says.
+pub fn iterations(usually: u64, long: u64) -> u64 {
+    let is_long = variable("ICMPTAP_LONG").is_some();
+    variable("ICMPTAP_ITERATIONS").unwrap_or(if is_long { long } else { usually })
 }
 
 /// While this lives, the end of a subscription waits for less than a few ticks: for

@@ -120,7 +120,7 @@ fn cases(watch: &Watch, tally: &mut Tally, wire: &Wire) {
     case("now and then", new().flush_interval(AT_ONCE), &mut || {
         SMALL.set();
         let mut lost = 0;
-        for _ in 0..fire::iterations(500) {
+        for _ in 0..fire::iterations(500, 500) {
             if random.bool() {
                 fault::all(|| sender.send(1));
                 lost += 1;

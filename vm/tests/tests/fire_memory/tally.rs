@@ -148,11 +148,6 @@ const INSTRUMENTS: &[&str] = &["__asan_", "__gcov_", "__kasan_", "__sanitizer_",
 /// Calls that cannot be made to fail for want of memory: function, callee, why not.
 const CANNOT_FAIL: &[(&str, &str, &str)] = &[
     (
-        "init_taps",
-        "nf_unregister_net_hook",
-        "it gives what stays a new array, and in a namespace that is being made there are no hooks but ours",
-    ),
-    (
         "init_stats",
         "__alloc_percpu_gfp",
         "the allocator of per-CPU memory has no fault injection, and takes new pages once in some 70 namespaces; streams_init has the same function fail",
