@@ -36,7 +36,7 @@ struct icmptap_tap {
 };
 
 struct icmptap_taps {
-	struct mutex lock;
+	struct mutex lock;	/* guards the taps against writers */
 	struct icmptap_tap tap[ICMPTAP_TAPS];
 	struct list_head node;	/* all_taps; everywhere_lock */
 	struct net *net;

@@ -263,7 +263,8 @@ pub fn try_new_namespace() -> rustix::io::Result<()> {
 }
 
 /// Has the kernel load modules of its own, one after the other. Who needs one of them in
-/// several threads at once comes here first, for the reason that [`VETH`] has.
+/// several threads at once comes here first: `modprobe` takes a module that is being loaded
+/// for one that is there.
 pub fn load_modules(names: &[&str]) {
     for name in names {
         succeed(&mut command(&format!("modprobe {name}")));

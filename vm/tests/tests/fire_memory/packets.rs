@@ -5,9 +5,7 @@ use std::net::SocketAddrV4;
 use std::thread;
 
 use icmptap::reply::Counters;
-use icmptap::{BatchSize, Builder, FlushInterval, Hook, Subscription, TypeSet};
-use icmptap_proto::request::{self, Wishes};
-use icmptap_sys as abi;
+use icmptap::{Builder, Client, FlushInterval, Hook, Subscription, TypeSet};
 use icmptap_vm_tests::fault::{self, Watch, Which};
 use icmptap_vm_tests::fire;
 use icmptap_vm_tests::listen::Listener;
@@ -16,23 +14,15 @@ use icmptap_vm_tests::packet::echo;
 use icmptap_vm_tests::process::stay_on_one_cpu;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::asker::{Asker, Ending};
+use crate::assert_sound;
 use crate::tally::Tally;
-use crate::{assert_living, assert_sound};
 
 /// How many packets, in each case.
 const COUNT: u64 = 100;
 
-/// Allocations of the hook, large or small.
+/// Allocations of the hook.
 const SMALL: Which = Which {
     slab: 100,
-    sleeping: false,
-    ..Which::NONE
-};
-/// Only those of more than one page.
-const LARGE: Which = Which {
-    pages: 100,
-    order: 1,
     sleeping: false,
     ..Which::NONE
 };
@@ -81,9 +71,12 @@ fn cases(watch: &Watch, tally: &mut Tally, wire: &Wire) {
             COUNT
         },
     );
+    // Of less than a page: the others' memory is there from the beginning.
+    let smallest = wire.left.enter(|| Client::open()?.info());
+    let smallest = smallest.expect("info").batch_min;
     case(
         "a batch, where a record's room can be had",
-        new().flush_interval(LATER),
+        new().flush_interval(LATER).batch(smallest),
         &mut || {
             // The first does not wait.
             sender.send(1);
@@ -107,12 +100,14 @@ fn cases(watch: &Watch, tally: &mut Tally, wire: &Wire) {
         },
     );
     case(
-        "a batch of many pages, where a record's room can be had",
-        new().flush_interval(LATER).batch(BatchSize(65_000)),
+        "a message in a stream's own pages, where others can be had",
+        new().flush_interval(LATER),
         &mut || {
             sender.send(1);
-            LARGE.set();
-            fault::all(|| sender.send(COUNT));
+            SMALL.set();
+            let ((), left) = fault::nth(1, || sender.send(1));
+            assert_eq!(left, 0);
+            sender.send(COUNT);
             0
         },
     );
@@ -130,40 +125,6 @@ fn cases(watch: &Watch, tally: &mut Tally, wire: &Wire) {
         }
         lost
     });
-    untrimmed(watch, tally, wire, &sender);
-}
-
-/// A batch that is sent half empty is copied to something smaller, if that can be
-/// had; if not it is sent as it is.
-fn untrimmed(watch: &Watch, tally: &mut Tally, wire: &Wire, sender: &Sender) {
-    let mut wishes = Wishes::default();
-    wishes.hooks = Some([Hook::Output].into_iter().collect());
-    wishes.flush_interval = Some(LATER);
-    wire.left.enter(|| {
-        let mut asker = Asker::new(abi::NETLINK_GENERIC);
-        let family = asker.family();
-        assert_eq!(
-            asker.ask(&request::subscribe(family, 2, &wishes)),
-            Ending::Done
-        );
-        asker.each(
-            (watch, tally),
-            "FLUSH of a batch",
-            // With an acknowledgement, or there would be nothing to see.
-            &acknowledged(request::flush(family, 3)),
-            |_| sender.send(2),
-            |_, ending| {
-                ending.is_refused();
-                assert_living(1, 0);
-            },
-        );
-        assert_eq!(asker.ask(&request::unsubscribe(family, 4)), Ending::Done);
-    });
-}
-
-fn acknowledged(mut request: Vec<u8>) -> Vec<u8> {
-    request[6] |= abi::NLM_F_ACK as u8;
-    request
 }
 
 /// Listens while `act` does something; returns the counters, which agree with what
