@@ -203,7 +203,7 @@ fn several_hear_what_the_others_cause() {
     with_pings(&here, 56, || {
         thread::scope(|scope| {
             for subscription in subscriptions {
-                scope.spawn(|| hear(subscription, ENOUGH, false));
+                scope.spawn(|| hear(subscription, ENOUGH / 4, false));
             }
         });
     });
@@ -391,7 +391,7 @@ fn it_takes_the_way_of_a_vrf() {
 #[test]
 fn an_end_in_the_middle_of_it() {
     let all: Hooks = Hook::ALL.into_iter().collect();
-    for _ in 0..5 {
+    for _ in 0..3 {
         // A socket is closed, with all that is under way.
         let here = trap::set();
         let mut subscription = subscribe(&here, &at_once().hooks(all));
