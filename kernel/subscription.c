@@ -248,6 +248,20 @@ static int check_limits(const struct icmptap_sub *new,
 	return 0;
 }
 
+/* May there be this one? Process context; icmptap_subs_lock held. */
+static int check(const struct icmptap_sub *new, struct netlink_ext_ack *extack)
+{
+	if (!is_open) {
+		NL_SET_ERR_MSG(extack, "the module is being loaded");
+		return -EAGAIN;
+	}
+	if (find(new->owner)) {
+		NL_SET_ERR_MSG(extack, "this socket is subscribed already");
+		return -EBUSY;
+	}
+	return check_limits(new, extack);
+}
+
 /* Process context; icmptap_subs_lock held. */
 static int check_bytes(const struct icmptap_sub *new, u64 bytes,
 		       struct netlink_ext_ack *extack)
@@ -268,8 +282,8 @@ static int check_bytes(const struct icmptap_sub *new, u64 bytes,
 }
 
 /*
- * Accounts for what @sub is going to keep, unless that is too much. Who has
- * as many subscriptions as may be takes nothing from others meanwhile.
+ * Accounts for what @sub is going to keep, unless that is too much. Who is
+ * refused takes nothing from others meanwhile.
  *
  * Process context, takes icmptap_subs_lock.
  */
@@ -280,7 +294,7 @@ static int reserve_bytes(struct icmptap_sub *sub,
 	int err;
 
 	mutex_lock(&icmptap_subs_lock);
-	err = check_limits(sub, extack);
+	err = check(sub, extack);
 	if (!err)
 		err = check_bytes(sub, bytes, extack);
 	if (!err) {
@@ -369,21 +383,17 @@ void icmptap_sub_stop(struct icmptap_sub *sub)
 	mutex_unlock(&sub->stop_lock);
 }
 
-/* Process context; takes icmptap_subs_lock. The list gets a reference. */
+/*
+ * Asks once more: others may have come since reserve_bytes().
+ *
+ * Process context; takes icmptap_subs_lock. The list gets a reference.
+ */
 static int publish(struct icmptap_sub *sub, struct netlink_ext_ack *extack)
 {
-	int err = 0;
+	int err;
 
 	mutex_lock(&icmptap_subs_lock);
-	if (!is_open) {
-		NL_SET_ERR_MSG(extack, "the module is being loaded");
-		err = -EAGAIN;
-	} else if (find(sub->owner)) {
-		NL_SET_ERR_MSG(extack, "this socket is subscribed already");
-		err = -EBUSY;
-	} else {
-		err = check_limits(sub, extack);
-	}
+	err = check(sub, extack);
 	if (!err) {
 		refcount_inc(&sub->refs);
 		sub->id = next_id++;
