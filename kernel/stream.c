@@ -220,17 +220,17 @@ static void close_batch(struct icmptap_stream *stream, u64 now_ns)
  * there is one the socket is not released, and its port id is nobody else's:
  * netlink finds who gets a message by that id alone.
  *
- * Softirq or process context.
+ * Softirq.
  */
 static struct file *get_owner_file(struct sock *owner)
 {
 	struct file *file = NULL;
 
-	read_lock_bh(&owner->sk_callback_lock);
+	read_lock(&owner->sk_callback_lock);
 	/* There until sock_orphan(), and the file until after that. */
 	if (owner->sk_socket && owner->sk_socket->file)
 		file = get_file_active(&owner->sk_socket->file);
-	read_unlock_bh(&owner->sk_callback_lock);
+	read_unlock(&owner->sk_callback_lock);
 	return file;
 }
 
@@ -382,20 +382,26 @@ static noinline bool make_room(struct icmptap_stream *stream, unsigned int len,
 	return open_batch(stream, room, len);
 }
 
-/* Gives a packet its sequence number. Softirq or process, stream->lock held. */
+/*
+ * Gives a packet its sequence number. @plain is known to the compiler: where it
+ * is true, nothing is asked of what few subscriptions have.
+ *
+ * Softirq or process context, stream->lock held.
+ */
 static __always_inline void take(struct icmptap_stream *stream,
-				 struct icmptap_packet *pkt)
+				 struct icmptap_packet *pkt, bool plain)
 {
 	struct icmptap_sub *sub = stream->sub;
 	const struct icmptap_door *door = sub->door;
 	u32 snaplen = sub->params.snaplen;
-	unsigned int len = door->put ? door->put_len :
-				       icmptap_record_len(pkt, snaplen);
+	unsigned int len = !plain && door->put ?
+			   door->put_len : icmptap_record_len(pkt, snaplen);
 	u64 now_ns = icmptap_packet_time(pkt);
 
 	stream->counters.matched++;
 
-	if (!icmptap_ratelimit_allow(&sub->limit, &stream->rate_credit)) {
+	if (!plain &&
+	    !icmptap_ratelimit_allow(&sub->limit, &stream->rate_credit)) {
 		/* The numbers in a batch follow each other: this one is out. */
 		close_batch(stream, now_ns);
 		stream->counters.lost_ratelimit++;
@@ -408,7 +414,7 @@ static __always_inline void take(struct icmptap_stream *stream,
 		return;
 	}
 
-	if (door->put)
+	if (!plain && door->put)
 		door->put(stream->next, pkt);
 	else
 		icmptap_record_put(stream->next, pkt, snaplen, len);
@@ -423,6 +429,20 @@ static __always_inline void take(struct icmptap_stream *stream,
 		close_batch(stream, now_ns);
 	else if (unlikely(!stream->timer_armed))
 		arm_timer(stream, now_ns);
+}
+
+/*
+ * Of a stream that is not plain. Returns whether the packet is matched.
+ *
+ * Softirq or process context, stream->lock held.
+ */
+static noinline bool take_special(struct icmptap_stream *stream,
+				  struct icmptap_packet *pkt)
+{
+	if (is_sampled_out(stream))
+		return false;
+	take(stream, pkt, false);
+	return true;
 }
 
 /**
@@ -445,15 +465,16 @@ bool icmptap_stream_put(struct icmptap_sub *sub, struct icmptap_packet *pkt)
 	 */
 	bool in_process = !in_softirq();
 	struct icmptap_stream *stream;
-	bool matched;
+	bool matched = true;
 
 	if (in_process)
 		local_bh_disable();
 	stream = this_cpu_ptr(sub->streams);
 	spin_lock(&stream->lock);
-	matched = sub->params.sample == 1 || !is_sampled_out(stream);
-	if (matched)
-		take(stream, pkt);
+	if (likely(stream->plain))
+		take(stream, pkt, true);
+	else
+		matched = take_special(stream, pkt);
 	spin_unlock(&stream->lock);
 	if (in_process)
 		local_bh_enable();
@@ -481,7 +502,7 @@ void icmptap_streams_flush(struct icmptap_sub *sub)
 		struct icmptap_stream *stream = per_cpu_ptr(sub->streams, cpu);
 		u32 last;
 
-		/* Else there might be no room for the one that is open. */
+		/* Else there would be no room, most likely, for the one that is open. */
 		wait_settled(stream, READ_ONCE(stream->batches_closed));
 
 		/* The tasklet most likely runs when softirqs are on again. */
@@ -574,7 +595,7 @@ u64 icmptap_streams_bytes(const struct icmptap_params *params)
 static int alloc_pages_kept(struct icmptap_stream *stream)
 {
 	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_COMP | __GFP_NOWARN |
-			  __GFP_RETRY_MAYFAIL;
+			  __GFP_RETRY_MAYFAIL | __GFP_NOMEMALLOC;
 	int node = cpu_online(stream->cpu) ? cpu_to_node(stream->cpu) :
 					     NUMA_NO_NODE;
 	unsigned int order = pages_order(&stream->sub->params);
@@ -610,6 +631,8 @@ int icmptap_streams_init(struct icmptap_sub *sub)
 		__skb_queue_head_init(&stream->closed);
 		stream->cpu = cpu;
 		stream->sub = sub;
+		stream->plain = sub->params.sample == 1 && !sub->params.rate &&
+				!sub->door->put;
 		/* As long ago as can be: the first record does not wait. */
 		stream->flushed_ns = 0;
 		hrtimer_setup(&stream->timer, on_timer, CLOCK_MONOTONIC,

@@ -50,7 +50,7 @@ MODULE_PARM_DESC(max_per_user,
 static unsigned long max_bytes;
 module_param(max_bytes, ulong, 0644);
 MODULE_PARM_DESC(max_bytes,
-		 "bytes that the module may keep for all subscriptions (default 1/32 of the memory); those of user namespaces get at most half");
+		 "bytes that the module may keep for all subscriptions (default 1/32 of the memory); those without CAP_NET_ADMIN in the initial user namespace get at most half");
 
 #define MAX_BYTES_SHARE		32
 
@@ -546,7 +546,7 @@ static struct icmptap_sub *get_orphan(const struct netlink_notify *notify)
  * A netlink socket is being released. It is dead by now: so all of the dead
  * that have its numbers are ended, itself among them.
  *
- * Process context, sleeps.
+ * Process context, sleeps: close(), exit, or a kernel thread's.
  */
 static int on_release(struct notifier_block *nb, unsigned long event, void *ptr)
 {

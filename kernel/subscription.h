@@ -79,7 +79,7 @@ struct icmptap_sub {
 	u64 id;			/* no other has it, or had it */
 	u64 bytes;		/* that are kept for it */
 	kuid_t uid;		/* who answers for it: limits */
-	bool is_guest;		/* has no rights in the initial user namespace */
+	bool is_guest;		/* has no CAP_NET_ADMIN in the initial user ns */
 	struct pid *pid;	/* who subscribed */
 	char comm[TASK_COMM_LEN];	/* its name then */
 

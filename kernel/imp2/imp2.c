@@ -286,26 +286,40 @@ static void __net_exit exit_net_imp2(struct net *net)
 	netlink_kernel_release(imp2->sock);
 }
 
-static struct pernet_operations imp2_net_ops = {
-	.init = init_net_imp2,
-	.exit = exit_net_imp2,
+/* Memory for each network namespace, before anybody can have a socket. */
+static struct pernet_operations imp2_memory_ops = {
 	.id = &imp2_net_id,
 	.size = sizeof(struct imp2_net),
 };
 
+static struct pernet_operations imp2_net_ops = {
+	.init = init_net_imp2,
+	.exit = exit_net_imp2,
+};
+
 static int __init imp2_init(void)
 {
-	int err = register_pernet_subsys(&imp2_net_ops);
+	int err;
 
-	if (!err)
-		WRITE_ONCE(is_loaded, true);
-	return err;
+	err = register_pernet_subsys(&imp2_memory_ops);
+	if (err)
+		return err;
+
+	err = register_pernet_subsys(&imp2_net_ops);
+	if (err) {
+		unregister_pernet_subsys(&imp2_memory_ops);
+		return err;
+	}
+
+	WRITE_ONCE(is_loaded, true);
+	return 0;
 }
 
 /* Not while a client has a socket: each holds a reference to the module. */
 static void __exit imp2_exit(void)
 {
 	unregister_pernet_subsys(&imp2_net_ops);
+	unregister_pernet_subsys(&imp2_memory_ops);
 }
 
 module_init(imp2_init);
