@@ -382,26 +382,20 @@ static noinline bool make_room(struct icmptap_stream *stream, unsigned int len,
 	return open_batch(stream, room, len);
 }
 
-/*
- * Gives a packet its sequence number. @plain is known to the compiler: where it
- * is true, nothing is asked of what few subscriptions have.
- *
- * Softirq or process context, stream->lock held.
- */
+/* Gives a packet its sequence number. Softirq or process, stream->lock held. */
 static __always_inline void take(struct icmptap_stream *stream,
-				 struct icmptap_packet *pkt, bool plain)
+				 struct icmptap_packet *pkt)
 {
 	struct icmptap_sub *sub = stream->sub;
 	const struct icmptap_door *door = sub->door;
 	u32 snaplen = sub->params.snaplen;
-	unsigned int len = !plain && door->put ?
-			   door->put_len : icmptap_record_len(pkt, snaplen);
+	unsigned int len = door->put ? door->put_len :
+				       icmptap_record_len(pkt, snaplen);
 	u64 now_ns = icmptap_packet_time(pkt);
 
 	stream->counters.matched++;
 
-	if (!plain &&
-	    !icmptap_ratelimit_allow(&sub->limit, &stream->rate_credit)) {
+	if (!icmptap_ratelimit_allow(&sub->limit, &stream->rate_credit)) {
 		/* The numbers in a batch follow each other: this one is out. */
 		close_batch(stream, now_ns);
 		stream->counters.lost_ratelimit++;
@@ -414,7 +408,7 @@ static __always_inline void take(struct icmptap_stream *stream,
 		return;
 	}
 
-	if (!plain && door->put)
+	if (door->put)
 		door->put(stream->next, pkt);
 	else
 		icmptap_record_put(stream->next, pkt, snaplen, len);
@@ -429,20 +423,6 @@ static __always_inline void take(struct icmptap_stream *stream,
 		close_batch(stream, now_ns);
 	else if (unlikely(!stream->timer_armed))
 		arm_timer(stream, now_ns);
-}
-
-/*
- * Of a stream that is not plain. Returns whether the packet is matched.
- *
- * Softirq or process context, stream->lock held.
- */
-static noinline bool take_special(struct icmptap_stream *stream,
-				  struct icmptap_packet *pkt)
-{
-	if (is_sampled_out(stream))
-		return false;
-	take(stream, pkt, false);
-	return true;
 }
 
 /**
@@ -465,16 +445,15 @@ bool icmptap_stream_put(struct icmptap_sub *sub, struct icmptap_packet *pkt)
 	 */
 	bool in_process = !in_softirq();
 	struct icmptap_stream *stream;
-	bool matched = true;
+	bool matched;
 
 	if (in_process)
 		local_bh_disable();
 	stream = this_cpu_ptr(sub->streams);
 	spin_lock(&stream->lock);
-	if (likely(stream->plain))
-		take(stream, pkt, true);
-	else
-		matched = take_special(stream, pkt);
+	matched = sub->params.sample == 1 || !is_sampled_out(stream);
+	if (matched)
+		take(stream, pkt);
 	spin_unlock(&stream->lock);
 	if (in_process)
 		local_bh_enable();
@@ -631,8 +610,6 @@ int icmptap_streams_init(struct icmptap_sub *sub)
 		__skb_queue_head_init(&stream->closed);
 		stream->cpu = cpu;
 		stream->sub = sub;
-		stream->plain = sub->params.sample == 1 && !sub->params.rate &&
-				!sub->door->put;
 		/* As long ago as can be: the first record does not wait. */
 		stream->flushed_ns = 0;
 		hrtimer_setup(&stream->timer, on_timer, CLOCK_MONOTONIC,

@@ -36,7 +36,6 @@ struct icmptap_counters {
 struct icmptap_stream {
 	spinlock_t lock;	/* guards what follows, to next_page */
 	bool timer_armed;
-	bool plain;		/* takes all, as records; constant */
 	u32 skip;		/* packets to pass over before the next sample */
 	u32 rate_credit;	/* events that need no look at the rate limit */
 	u32 count;		/* records in the open batch */
