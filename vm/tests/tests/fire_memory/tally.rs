@@ -153,6 +153,11 @@ const CANNOT_FAIL: &[(&str, &str, &str)] = &[
         "the allocator of per-CPU memory has no fault injection, and takes new pages once in some 70 namespaces; streams_init has the same function fail",
     ),
     (
+        "imp2_init",
+        "register_pernet_subsys",
+        "the second of the two allocates nothing itself; the first fails, and what init_net_imp2 calls",
+    ),
+    (
         "send_events",
         "netlink_unicast",
         "it trims what is half empty, in a softirq, in which the kernel injects no fault; if it cannot, it sends what there is",
