@@ -105,44 +105,61 @@ static unsigned int pages_order(const struct icmptap_params *params)
 }
 
 /*
- * A full batch, in pages of the stream's that the reader has given back.
+ * Pages of the stream's that the reader has given back, with a reference for a
+ * batch; or NULL.
  *
  * A kernel that clears what it allocates (init_on_alloc, a default of many)
  * would else clear every byte of a batch before we write it. What an older
  * batch left there is never sent.
  *
- * Softirq or process context, stream->lock held. NULL: the next pages in turn
- * are still in use, or there is no memory.
+ * Where the receive buffer is full, netlink gives back what it refuses: there
+ * are pages for this alone, or those in turn would all be in that buffer.
+ *
+ * Softirq or process context, stream->lock held.
  */
-static struct sk_buff *reuse_pages(struct icmptap_stream *stream)
+static struct page *get_pages_back(struct icmptap_stream *stream)
 {
-	struct page *page = stream->pages[stream->next_page];
-	struct sk_buff *msg;
+	const struct sock *owner = stream->sub->owner;
+	struct page *page;
 
-	stream->next_page = (stream->next_page + 1) % ICMPTAP_PAGES;
+	if (atomic_read(&owner->sk_rmem_alloc) > READ_ONCE(owner->sk_rcvbuf)) {
+		page = stream->pages[ICMPTAP_TURNS];
+	} else {
+		page = stream->pages[stream->next_page];
+		stream->next_page = (stream->next_page + 1) % ICMPTAP_TURNS;
+	}
 	if (page_ref_count(page) > 1)
 		return NULL;
 
-	msg = build_skb(page_address(page),
-			PAGE_SIZE << pages_order(&stream->sub->params));
-	if (msg)
-		get_page(page);
-	return msg;
+	get_page(page);
+	return page;
 }
 
 /*
- * An empty message of @size bytes.
+ * An empty message of @size bytes. Of one that fills pages these are the
+ * stream's, or new ones: the slab allocator would have them cleared twice.
  *
  * Softirq or process context, stream->lock held.
  */
 static struct sk_buff *alloc_message(struct icmptap_stream *stream,
 				     unsigned int size)
 {
-	struct sk_buff *msg = NULL;
+	const struct icmptap_params *params = &stream->sub->params;
+	struct sk_buff *msg;
+	struct page *page;
 
-	if (size == stream->sub->params.batch && stream->pages[0])
-		msg = reuse_pages(stream);
-	return msg ?: alloc_skb(size, GFP_HOOK);
+	if (size != params->batch || !stream->pages[0])
+		return alloc_skb(size, GFP_HOOK);
+
+	page = get_pages_back(stream) ?:
+	       alloc_pages(GFP_HOOK | __GFP_COMP, pages_order(params));
+	if (!page)
+		return NULL;
+
+	msg = build_skb(page_address(page), PAGE_SIZE << pages_order(params));
+	if (!msg)
+		put_page(page);
+	return msg;
 }
 
 /*

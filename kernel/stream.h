@@ -30,8 +30,9 @@ struct icmptap_counters {
 	u64 sampled_out;	/* not matched */
 };
 
-/* A stream has the memory of so many full batches. */
-#define ICMPTAP_PAGES	4
+/* A stream has the memory of so many full batches, in turn, and of one more. */
+#define ICMPTAP_TURNS	4
+#define ICMPTAP_PAGES	(ICMPTAP_TURNS + 1)
 
 struct icmptap_stream {
 	spinlock_t lock;	/* guards what follows, to next_page */

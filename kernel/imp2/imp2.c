@@ -297,11 +297,17 @@ static struct pernet_operations imp2_net_ops = {
 	.exit = exit_net_imp2,
 };
 
+/* Apart, so that a test can tell whose memory failed. */
+static noinline int __init imp2_init_memory(void)
+{
+	return register_pernet_subsys(&imp2_memory_ops);
+}
+
 static int __init imp2_init(void)
 {
 	int err;
 
-	err = register_pernet_subsys(&imp2_memory_ops);
+	err = imp2_init_memory();
 	if (err)
 		return err;
 

@@ -155,7 +155,7 @@ const CANNOT_FAIL: &[(&str, &str, &str)] = &[
     (
         "imp2_init",
         "register_pernet_subsys",
-        "the second of the two allocates nothing itself; the first fails, and what init_net_imp2 calls",
+        "it allocates nothing itself: imp2_init_memory did, and init_net_imp2 does; both fail",
     ),
     (
         "send_events",
