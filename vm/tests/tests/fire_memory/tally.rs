@@ -68,6 +68,7 @@ const DO_NOT_ALLOCATE: &[&str] = &[
     "debug_locks",
     "debug_smp_processor_id",
     "do_trace_netlink_extack",
+    "dump_stack",
     "finish_wait",
     "fortify_panic",
     "fput",
