@@ -31,7 +31,7 @@ struct icmptap_counters {
 };
 
 /* A stream has the memory of so many full batches, in turn, and of one more. */
-#define ICMPTAP_TURNS	4
+#define ICMPTAP_TURNS	3
 #define ICMPTAP_PAGES	(ICMPTAP_TURNS + 1)
 
 struct icmptap_stream {
