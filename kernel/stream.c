@@ -582,16 +582,10 @@ u64 icmptap_streams_bytes(const struct icmptap_params *params)
 	return bytes * num_possible_cpus();
 }
 
-/*
- * Charged to who subscribes; and refused to them, rather than that the kernel
- * kills somebody for it.
- *
- * Process context, sleeps.
- */
+/* Process context, sleeps. */
 static int alloc_pages_kept(struct icmptap_stream *stream)
 {
-	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_COMP | __GFP_NOWARN |
-			  __GFP_RETRY_MAYFAIL | __GFP_NOMEMALLOC;
+	const gfp_t gfp = GFP_KEPT | __GFP_COMP | __GFP_NOMEMALLOC;
 	int node = cpu_online(stream->cpu) ? cpu_to_node(stream->cpu) :
 					     NUMA_NO_NODE;
 	unsigned int order = pages_order(&stream->sub->params);
@@ -615,8 +609,9 @@ int icmptap_streams_init(struct icmptap_sub *sub)
 	int err = 0;
 
 	init_waitqueue_head(&sub->settled);
+	/* The one flag for how hard to try that the percpu allocator passes on. */
 	sub->streams = alloc_percpu_gfp(struct icmptap_stream,
-					GFP_KERNEL_ACCOUNT);
+					GFP_KEPT | __GFP_NORETRY);
 	if (!sub->streams)
 		return -ENOMEM;
 

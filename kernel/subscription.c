@@ -326,7 +326,7 @@ static struct icmptap_sub *create(const struct sk_buff *request,
 		return ERR_PTR(-ENODEV);
 	}
 
-	sub = kzalloc(sizeof(*sub), GFP_KERNEL_ACCOUNT);
+	sub = kzalloc(sizeof(*sub), GFP_KEPT);
 	if (!sub) {
 		icmptap_filter_uninit(&params->filter);
 		module_put(door->owner);

@@ -5,6 +5,7 @@
 #ifndef ICMPTAP_SUBSCRIPTION_H
 #define ICMPTAP_SUBSCRIPTION_H
 
+#include <linux/gfp.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
@@ -27,6 +28,12 @@ struct netlink_ext_ack;
 struct pid;
 struct sk_buff;
 struct sock;
+
+/*
+ * What is kept as long as a subscription is. Charged to who subscribes; and
+ * refused to them, rather than that the kernel kills somebody for it.
+ */
+#define GFP_KEPT	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 
 struct icmptap_params {
 	u32 hooks;		/* mask of BIT(NF_INET_*) */

@@ -366,6 +366,14 @@ fn a_socket_loads_nothing() {
         [Some(Errno::PROTONOSUPPORT), Some(Errno::PROTONOSUPPORT)]
     );
     assert!(!loaded && !any, "it was loaded for a socket");
+    // By this name the kernel would ask for it, where depmod knows the modules.
+    let alias = format!("alias=net-pf-16-proto-{NL_IMP2}");
+    for module in module::BOTH {
+        let bytes = fs::read(module.file()).expect("the module");
+        let mut windows = bytes.windows(alias.len());
+        let has_it = windows.any(|bytes| bytes == alias.as_bytes());
+        assert!(!has_it, "{} has {alias}", module.name);
+    }
 }
 
 /// Where another module has the number, icmptap has to be there all the same: so it may

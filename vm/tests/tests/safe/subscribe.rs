@@ -8,7 +8,7 @@ use std::time::Duration;
 use icmptap_proto::request::{self, Wishes};
 use icmptap_vm_tests::fire::asker::family;
 use icmptap_vm_tests::net::Namespace;
-use icmptap_vm_tests::packet::{Pinger, echo};
+use icmptap_vm_tests::packet::{Pinger, echo, lose_a_flood};
 use icmptap_vm_tests::process::{Process, on_each_cpu, patience, wait_until};
 use icmptap_vm_tests::subscriber::Subscriber;
 use rustix::io::Errno;
@@ -31,6 +31,7 @@ fn in_a_flood<T>(namespace: &Namespace, work: impl FnOnce() -> T) -> T {
             self.0.store(true, Ordering::Relaxed);
         }
     }
+    lose_a_flood();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         // At a panic as well: or nobody would hear of it.
