@@ -5,7 +5,6 @@
 
 mod archive;
 mod bench;
-mod boot_bench;
 mod build_module;
 mod cache;
 mod coverage;
@@ -63,7 +62,6 @@ enum Command {
     Oracle(oracle::Args),
     Test(test::Args),
     Bench(bench::Args),
-    BootBench(boot_bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -82,7 +80,6 @@ fn main() -> ExitCode {
         Command::Oracle(args) => oracle::run(&args, cli.locked),
         Command::Test(args) => test::run(&args, cli.locked),
         Command::Bench(args) => bench::run(&args, cli.locked),
-        Command::BootBench(args) => boot_bench::run(&args, cli.locked),
     };
     result.unwrap_or_else(|error| {
         ui::error(&error);

@@ -296,11 +296,6 @@ impl<'a> Guest<'a> {
         &self.qemu
     }
 
-    /// The machine of every errand, with another image.
-    pub(crate) fn bare_machine(&self, image: PathBuf, log: PathBuf) -> Machine {
-        self.hardware(image, Console::Log(log))
-    }
-
     /// The names of the test binaries that this kernel can run: of all of them, this
     /// share.
     pub(crate) fn tests(&self, share: Share) -> impl Iterator<Item = &str> {
@@ -333,11 +328,7 @@ impl<'a> Guest<'a> {
             (false, true) => Console::Shown(log),
             (false, false) => Console::Log(log),
         };
-        Ok(self.hardware(image, console))
-    }
-
-    fn hardware(&self, image: PathBuf, console: Console) -> Machine {
-        Machine {
+        Ok(Machine {
             accel: self.accel,
             one_thread: self.kernel.one_thread,
             icount: self.options.icount,
@@ -346,7 +337,7 @@ impl<'a> Guest<'a> {
             kernel: self.kernel.vmlinuz.clone(),
             image,
             console,
-        }
+        })
     }
 
     /// Our part of the image.
