@@ -22,6 +22,7 @@ mod oracle;
 mod self_check;
 mod setup;
 mod static_check;
+mod suite;
 mod tally;
 mod terminal;
 mod test;

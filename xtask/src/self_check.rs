@@ -17,11 +17,11 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use self::broken::Broken;
 use crate::setup::{self, Tool};
+use crate::suite::{self, Choice};
 use crate::tally::Tally;
 use crate::vm::artifacts::Wanted;
 use crate::vm::machine::{Guest, Options, Share};
 use crate::vm::verdict::Verdict;
-use crate::vm_test::{self, Choice};
 use crate::{build_module, lanes, workspace};
 
 const PATCHES: &str = "vm/tests/broken";
@@ -109,10 +109,10 @@ impl Check {
             let modules = build_module::other_for_kernel(&source, guest.kernel(), &broken.name)?;
             guest = guest.with_modules(&modules)?;
         }
-        let errand = vm_test::errand(&guest, Share::ALL, choice, self.tests());
+        let errand = suite::errand(&guest, Share::ALL, choice, self.tests());
         let mut failed = Vec::new();
         let end = guest.watch(errand, &mut |report| {
-            let line = vm_test::line(report)?;
+            let line = suite::line(report)?;
             failed.extend(line.filter(|line| line.starts_with("FAILED")));
             Ok(())
         })?;

@@ -10,9 +10,9 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::setup::{Tool, need, need_components};
+use crate::suite::Choice;
 use crate::tally::{self, Tally};
 use crate::vm::machine::Options;
-use crate::vm_test::Choice;
 use crate::{
     bench, build_module, gen_api, gen_bindings, kernel, oracle, self_check, static_check, ui,
     vm_test, workspace, ynl,
