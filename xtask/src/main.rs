@@ -1,90 +1,71 @@
 //! Builds the module, boots real kernels and proves the whole way.
 //!
-//! This file is only the list of commands: each lives in the module that bears
-//! its name and exposes `Args` and `run`.
+//! This file is only the list of commands. Those that need more than a guest are programs
+//! of their own, so that nobody compiles what they do not use: see [`program`].
 
-mod archive;
-mod bench;
-mod build_module;
-mod cache;
-mod coverage;
-mod demo;
-mod gen_api;
-mod gen_bindings;
-mod generated;
-mod guest_packages;
-mod kernel;
-mod kernels;
-mod lanes;
-mod linux_source;
-mod median;
-mod oracle;
-mod self_check;
-mod setup;
-mod static_check;
-mod suite;
-mod tally;
-mod terminal;
-mod test;
-mod ui;
-mod vm;
-mod vm_run;
-mod vm_test;
-mod workspace;
-mod ynl;
+mod program;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-
-#[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", about)]
-struct Cli {
-    /// Fail rather than replace a pinned package that can no longer be had
-    #[arg(long, global = true)]
-    locked: bool,
-
-    #[command(subcommand)]
-    command: Command,
-}
+use clap::Subcommand;
+use xtask_guests::{build_module, demo, kernels, vm_run};
+use xtask_host::{cli, setup};
 
 #[derive(Subcommand)]
 enum Command {
     Setup(setup::Args),
-    GenBindings(gen_bindings::Args),
-    GenApi(gen_api::Args),
-    Ynl(ynl::Args),
+    /// Write the Rust form of kernel/uapi into icmptap-sys
+    #[command(disable_help_flag = true)]
+    GenBindings(Elsewhere),
+    /// Write down the public API of the crates, in docs/api
+    #[command(disable_help_flag = true)]
+    GenApi(Elsewhere),
+    /// Let the kernel's netlink tools judge kernel/netlink/icmptap.yaml
+    #[command(disable_help_flag = true)]
+    Ynl(Elsewhere),
     BuildModule(build_module::Args),
-    Static(static_check::Args),
+    /// Check the module's source with sparse, checkpatch and coccinelle
+    #[command(disable_help_flag = true)]
+    Static(Elsewhere),
     Kernels(kernels::Args),
     VmRun(vm_run::Args),
-    VmTest(vm_test::Args),
+    /// Run the tests of vm/tests in a guest
+    #[command(disable_help_flag = true)]
+    VmTest(Elsewhere),
     Demo(demo::Args),
-    Oracle(oracle::Args),
-    Test(test::Args),
-    Bench(bench::Args),
+    /// Compare what icmptap says of ICMP messages of many kinds with what tshark says
+    #[command(disable_help_flag = true)]
+    Oracle(Elsewhere),
+    /// Run everything: formatting, lints, unit tests, bindings, module, static checks, guests,
+    /// oracle, figures, harness
+    #[command(disable_help_flag = true)]
+    Test(Elsewhere),
+    /// Measure what an event costs, us and what else there is, in guest instructions
+    #[command(disable_help_flag = true)]
+    Bench(Elsewhere),
+}
+
+/// Anything: the program that has the command reads it.
+#[derive(clap::Args)]
+struct Elsewhere {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    _arguments: Vec<OsString>,
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let result = match cli.command {
+    cli::main(|command, locked| match command {
         Command::Setup(args) => setup::run(&args),
-        Command::GenBindings(args) => gen_bindings::run(&args),
-        Command::GenApi(args) => gen_api::run(&args),
-        Command::Ynl(args) => ynl::run(&args, cli.locked),
-        Command::BuildModule(args) => build_module::run(&args, cli.locked),
-        Command::Static(args) => static_check::run(&args, cli.locked),
-        Command::Kernels(args) => kernels::run(&args, cli.locked),
-        Command::VmRun(args) => vm_run::run(&args, cli.locked),
-        Command::VmTest(args) => vm_test::run(&args, cli.locked),
-        Command::Demo(args) => demo::run(&args, cli.locked),
-        Command::Oracle(args) => oracle::run(&args, cli.locked),
-        Command::Test(args) => test::run(&args, cli.locked),
-        Command::Bench(args) => bench::run(&args, cli.locked),
-    };
-    result.unwrap_or_else(|error| {
-        ui::error(&error);
-        // Apart from what a command in a guest and a failed test exit with.
-        ExitCode::from(125)
+        Command::BuildModule(args) => build_module::run(&args, locked),
+        Command::Kernels(args) => kernels::run(&args, locked),
+        Command::VmRun(args) => vm_run::run(&args, locked),
+        Command::Demo(args) => demo::run(&args, locked),
+        Command::GenBindings(_) | Command::GenApi(_) | Command::Ynl(_) => {
+            program::become_one("xtask-codegen")
+        }
+        Command::Oracle(_) => program::become_one("xtask-oracle"),
+        Command::Static(_) | Command::VmTest(_) | Command::Test(_) | Command::Bench(_) => {
+            program::become_one("xtask-checks")
+        }
     })
 }

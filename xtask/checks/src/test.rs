@@ -1,0 +1,287 @@
+//! `test`: everything, in the order in which mistakes are cheapest to find.
+//!
+//! Every step runs, whatever became of the ones before it, and each counts: a
+//! step that is not a test suite is one test. The last line is the sum.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use xtask_guests::vm::machine::Options;
+use xtask_guests::{build_module, kernel};
+use xtask_host::setup::{Tool, need, need_components};
+use xtask_host::{ui, workspace};
+use xtask_oracle as oracle;
+
+use crate::suite::Choice;
+use crate::tally::{self, Tally};
+use crate::{bench, self_check, static_check, vm_test};
+
+/// Run everything: formatting, lints, unit tests, bindings, module, static checks, guests, oracle,
+/// figures, harness
+///
+/// Exit status: 0 when all passed, 1 when anything did not.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The kernels to boot, of vm/kernels.toml, instead of those that it has under `test`
+    #[arg(long, value_name = "NAME")]
+    kernel: Vec<String>,
+
+    /// Boot every kernel of vm/kernels.toml
+    #[arg(long, conflicts_with = "kernel")]
+    all_kernels: bool,
+
+    /// The tests under fire at full length, as before a release
+    #[arg(long)]
+    long: bool,
+
+    #[command(flatten)]
+    options: Options,
+}
+
+pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
+    need(&[
+        Tool::Make,
+        Tool::Gcc,
+        Tool::Gpgv,
+        Tool::Libclang,
+        Tool::Libpcap,
+        Tool::Tshark,
+    ])?;
+    need(&static_check::TOOLS)?;
+    need_components(&["rustfmt", "clippy"])?;
+    let kernels = kernel::chosen_for_test(&args.kernel, args.all_kernels)?;
+    let options = &args.options;
+    let choice = &Choice::all(args.long);
+
+    let steps: [Step<'_>; 15] = [
+        ("formatting", Box::new(|| cargo("fmt --all --check", &[]))),
+        (
+            "clippy",
+            Box::new(|| {
+                cargo(
+                    "clippy --locked --workspace --all-targets -- -D warnings",
+                    &[],
+                )
+            }),
+        ),
+        (
+            "bindings",
+            Box::new(|| cargo("xtask gen-bindings --check", &[])),
+        ),
+        (
+            "public API",
+            Box::new(|| cargo("xtask gen-api --check", &[])),
+        ),
+        (
+            "netlink spec",
+            Box::new(|| {
+                cargo(
+                    if locked {
+                        "xtask --locked ynl"
+                    } else {
+                        "xtask ynl"
+                    },
+                    &[],
+                )
+            }),
+        ),
+        (
+            "documentation",
+            Box::new(|| {
+                cargo(
+                    "doc --locked --workspace --no-deps --quiet",
+                    &[("RUSTDOCFLAGS", "-D warnings")],
+                )
+            }),
+        ),
+        (
+            "unit tests",
+            // The guest's tests run in the guest.
+            Box::new(|| suite("test --locked --workspace --exclude icmptap-vm-tests")),
+        ),
+        ("kernels", Box::new(|| fetched(&kernels, locked))),
+        ("module", Box::new(|| module(&kernels, locked))),
+        ("static checks", Box::new(|| static_checks(locked))),
+        (
+            "guest",
+            Box::new(|| guest(&kernels, options, choice, locked)),
+        ),
+        (
+            "self-check",
+            Box::new(|| self_check::run(&kernels, options, choice, locked)),
+        ),
+        ("oracle", Box::new(|| agreement(options, locked))),
+        ("bench", Box::new(|| bench::check_ours(options, locked))),
+        (
+            "harness",
+            Box::new(|| {
+                suite("test --locked --package xtask --test harness -- --ignored --test-threads=1")
+            }),
+        ),
+    ];
+
+    let mut total = Tally::default();
+    let mut times = Vec::new();
+    for (name, step) in &steps {
+        ui::say("test", name);
+        let start = Instant::now();
+        let tally = step().and_then(|tally| {
+            ensure!(tally.passed + tally.failed > 0, "no test was run");
+            Ok(tally)
+        });
+        let tally = tally.unwrap_or_else(|error| {
+            ui::error(&error.context(*name));
+            Tally::FAILED
+        });
+        total += tally;
+        times.push(((*name).to_owned(), start.elapsed(), tally));
+    }
+
+    print!("{}", tally::table(&times));
+    println!("{} passed, {} failed", total.passed, total.failed);
+    Ok(ExitCode::from(u8::from(total.failed > 0)))
+}
+
+type Step<'a> = (&'static str, Box<dyn Fn() -> Result<Tally> + 'a>);
+
+/// The kernel's checkers have nothing to say of the module's source.
+fn static_checks(locked: bool) -> Result<Tally> {
+    static_check::check(locked)?;
+    Ok(Tally::PASSED)
+}
+
+/// Each kernel is in the cache, and those that we build are built.
+fn fetched(kernels: &[String], locked: bool) -> Result<Tally> {
+    each(kernels, |name| {
+        kernel::ensure(Some(name), locked)?;
+        Ok(true)
+    })
+}
+
+/// The module is built for each kernel, and the compiler has nothing to say.
+fn module(kernels: &[String], locked: bool) -> Result<Tally> {
+    each(kernels, |name| {
+        build_module::for_kernel(&kernel::ensure(Some(name), locked)?, true)?;
+        Ok(true)
+    })
+}
+
+/// The tests of vm/tests in guests.
+fn guest(kernels: &[String], options: &Options, choice: &Choice, locked: bool) -> Result<Tally> {
+    let summary = vm_test::in_guests(kernels, options, choice, locked);
+    if summary.parts.len() > 1 {
+        print!("{}", tally::table(&summary.parts));
+    }
+    Ok(summary.tally)
+}
+
+/// icmptap and tshark read the same packets alike. Of one kernel: what is read is the
+/// packets, and those are the same in all.
+fn agreement(options: &Options, locked: bool) -> Result<Tally> {
+    match oracle::in_guest(None, options, locked)? {
+        true => Ok(Tally::PASSED),
+        false => Ok(Tally::FAILED),
+    }
+}
+
+/// Checks each kernel; one that fails does not keep the others back.
+fn each(kernels: &[String], check: impl Fn(&str) -> Result<bool>) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for name in kernels {
+        tally += match check(name) {
+            Ok(true) => Tally::PASSED,
+            Ok(false) => Tally::FAILED,
+            Err(error) => {
+                ui::error(&error.context(name.clone()));
+                Tally::FAILED
+            }
+        };
+    }
+    Ok(tally)
+}
+
+/// A command of cargo's that is one check. Its words speak for themselves.
+fn cargo(words: &str, environment: &[(&str, &str)]) -> Result<Tally> {
+    let status = command(words)
+        .envs(environment.iter().copied())
+        .status()
+        .with_context(|| format!("cannot run cargo {words}"))?;
+    ensure!(status.success(), "cargo {words}: {status}");
+    Ok(Tally::PASSED)
+}
+
+/// A command of cargo's that runs tests: shown as it runs, and counted.
+fn suite(words: &str) -> Result<Tally> {
+    let mut child = command(words)
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run cargo {words}"))?;
+    let mut tally = Tally::default();
+    for line in BufReader::new(child.stdout.take().expect("a pipe")).lines() {
+        let line = line.with_context(|| format!("cannot read from cargo {words}"))?;
+        println!("{line}");
+        if let Some(one) = result(&line) {
+            tally += one;
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() && tally.failed == 0 {
+        bail!("cargo {words}: {status}");
+    }
+    Ok(tally)
+}
+
+fn command(words: &str) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(words.split_whitespace())
+        .current_dir(workspace::root())
+        .stdin(Stdio::null());
+    command
+}
+
+/// `test result: ok. 3 passed; 1 failed; …`
+fn result(line: &str) -> Option<Tally> {
+    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let count = |unit: &str| {
+        let mut words = counts.split("; ").filter_map(|part| part.split_once(' '));
+        words.find(|(_, what)| *what == unit)?.0.parse().ok()
+    };
+    Some(Tally {
+        passed: count("passed")?,
+        failed: count("failed")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suites_result_is_read() {
+        let line = "test result: FAILED. 12 passed; 3 failed; 4 ignored; 0 measured; 0 filtered out; finished in 0.01s";
+        let tally = Tally {
+            passed: 12,
+            failed: 3,
+        };
+        assert_eq!(result(line), Some(tally));
+        assert_eq!(result("test a::result ... ok"), None);
+        assert_eq!(result("test result: strange"), None);
+    }
+
+    #[test]
+    fn a_kernel_that_fails_does_not_keep_the_others_back() {
+        let kernels = ["bad", "worse", "good"].map(str::to_owned);
+        let tally = each(&kernels, |name| match name {
+            "bad" => bail!("it does not build"),
+            name => Ok(name == "good"),
+        });
+        let expected = Tally {
+            passed: 1,
+            failed: 2,
+        };
+        assert_eq!(tally.unwrap(), expected);
+    }
+}

@@ -1,0 +1,7 @@
+//! This machine, as all commands see it: the programs that they need, what a person sees
+//! while they wait, and where things are in the repository.
+
+pub mod cli;
+pub mod setup;
+pub mod ui;
+pub mod workspace;
