@@ -138,6 +138,31 @@ fn a_filter_that_matches_no_test() {
     says(&output, "there is no such test");
 }
 
+// ---- The list of commands ----
+
+/// Some commands are other programs, which say themselves what they do.
+#[test]
+#[ignore = "compiles all of xtask"]
+fn the_list_says_of_each_command_what_it_says_of_itself() {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let list = text(&run(xtask(&["--help"])).stdout);
+    let named = list.lines().filter_map(|line| {
+        let command = line.strip_prefix("  ")?.split(' ').next()?;
+        (!command.is_empty() && !command.starts_with('-') && command != "help").then_some(command)
+    });
+    let mut count = 0;
+    for command in named {
+        let help = run(xtask(&[command, "--help"]));
+        ends(&help, 0);
+        let help = text(&help.stdout);
+        let summary = help.split("\n\n").next().unwrap();
+        let line = format!("{command} {}", words(summary));
+        assert!(words(&list).contains(&line), "no {line:?} in: {list}");
+        count += 1;
+    }
+    assert!(count > 10, "{list}");
+}
+
 // ---- The command ----
 
 /// And not a byte of ours among its own.
