@@ -5,16 +5,14 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
-use xtask_host::{ui, workspace};
+use xtask_host::{cargo, ui};
 
 /// Compiles this package's program, and becomes it, with the same arguments: so its exit
 /// status, and what a signal does, are the command's own. Returns only if that fails.
 pub(crate) fn become_one(package: &str) -> Result<ExitCode> {
     let phase = ui::phase("compile", package);
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
+    let status = cargo()
         .args(["build", "--quiet", "--package", package])
-        .current_dir(workspace::root())
         .status()
         .context("cannot run cargo")?;
     ensure!(status.success(), "{package} does not compile");

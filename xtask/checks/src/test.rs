@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use xtask_guests::vm::machine::Options;
 use xtask_guests::{build_module, kernel};
 use xtask_host::setup::{Tool, need, need_components};
-use xtask_host::{ui, workspace};
+use xtask_host::ui;
 use xtask_oracle as oracle;
 
 use crate::suite::Choice;
@@ -234,11 +234,8 @@ fn suite(words: &str) -> Result<Tally> {
 }
 
 fn command(words: &str) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .args(words.split_whitespace())
-        .current_dir(workspace::root())
-        .stdin(Stdio::null());
+    let mut command = xtask_host::cargo();
+    command.args(words.split_whitespace()).stdin(Stdio::null());
     command
 }
 

@@ -112,9 +112,8 @@ fn c_readers() -> Result<Vec<(String, PathBuf)>> {
 
 /// Runs cargo, which prints its complaints, and brings what it built or found built.
 fn cargo(packages: &[&str], profile: &str, what: &[&str]) -> Result<Vec<Artifact>> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = xtask_host::cargo();
     command
-        .current_dir(workspace::root())
         .args(["build", "--quiet", "--profile", profile])
         .args(["--target", TARGET])
         // Apart from what the host uses: other flags, and no waiting for its lock.
