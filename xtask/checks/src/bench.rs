@@ -19,7 +19,7 @@ use icmptap_guest::Task;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xtask_guests::vm::artifacts::Wanted;
-use xtask_guests::vm::machine::{Errand, Guest, Options};
+use xtask_guests::vm::machine::{Guest, GuestTask, Options};
 use xtask_guests::vm_run;
 use xtask_host::ui;
 
@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         put(path, &chart::svg(&record.figures, EVENT, US, BASELINE))?;
     }
     if args.check {
-        let (Comparison::Made(wrong) | Comparison::OtherCompiler(wrong)) =
+        let (Comparison::SameCompiler(wrong) | Comparison::OtherCompiler(wrong)) =
             figures::compare(&figures::read()?, &record, &args.names);
         for line in &wrong {
             ui::warn(line);
@@ -130,12 +130,12 @@ pub(crate) fn check_ours(options: &Options, locked: bool) -> Result<Tally> {
     let record = count_instructions(&names, None, &options.emulated(), locked)?;
     print!("{}", table::text(&record.figures));
     let comparison = figures::compare(&figures::read()?, &record, &names);
-    let (Comparison::Made(lines) | Comparison::OtherCompiler(lines)) = &comparison;
+    let (Comparison::SameCompiler(lines) | Comparison::OtherCompiler(lines)) = &comparison;
     for line in lines {
         ui::warn(line);
     }
-    let is_made = matches!(comparison, Comparison::Made(_));
-    Ok(Tally::of(!is_made || lines.is_empty()))
+    let is_comparable = matches!(comparison, Comparison::SameCompiler(_));
+    Ok(Tally::of(!is_comparable || lines.is_empty()))
 }
 
 /// In a guest with one CPU, and in those with several if they have something to measure.
@@ -234,7 +234,7 @@ fn lines<T: DeserializeOwned>(
     show: impl Fn(&T) -> String,
 ) -> Result<Vec<T>> {
     let argv = [vec!["bench".to_owned()], arguments].concat();
-    let errand = Errand {
+    let guest_task = GuestTask {
         // A program of vm/bench.
         task: Task::Run {
             argv,
@@ -245,7 +245,7 @@ fn lines<T: DeserializeOwned>(
         silence: Some(guest.scaled(Duration::from_secs(30))),
     };
     let mut lines = Lines::default();
-    vm_run::program(guest, errand, &mut |bytes| {
+    vm_run::program(guest, guest_task, &mut |bytes| {
         lines.add(bytes, |figure| ui::say("figure", show(figure)))
     })?;
     Ok(lines.figures)

@@ -4,8 +4,8 @@
 
 mod bench;
 mod coverage;
-mod lanes;
 mod median;
+mod parallel;
 mod self_check;
 mod static_check;
 mod suite;

@@ -22,7 +22,7 @@ use xtask_host::setup::{self, Tool};
 use xtask_host::workspace;
 
 use self::broken::Broken;
-use crate::lanes;
+use crate::parallel;
 use crate::suite::{self, Choice};
 use crate::tally::Tally;
 
@@ -41,7 +41,7 @@ pub(crate) fn run(
         .filter(|check| kernels.contains(check.kernel()) && choice.wants(&check.name()))
         .collect();
     ensure!(!checks.is_empty(), "there is no such self-check");
-    let results = lanes::each(&checks, |check| {
+    let results = parallel::map(&checks, |check| {
         let start = Instant::now();
         let result = check.run(options, choice, locked);
         let took = start.elapsed().as_secs_f64();
@@ -111,9 +111,9 @@ impl Check {
             let modules = build_module::other_for_kernel(&source, guest.kernel(), &broken.name)?;
             guest = guest.with_modules(&modules)?;
         }
-        let errand = suite::errand(&guest, Share::ALL, choice, self.tests());
+        let guest_task = suite::guest_task(&guest, Share::ALL, choice, self.tests());
         let mut failed = Vec::new();
-        let end = guest.watch(errand, &mut |report| {
+        let end = guest.watch(guest_task, &mut |report| {
             let line = suite::line(report)?;
             failed.extend(line.filter(|line| line.starts_with("FAILED")));
             Ok(())

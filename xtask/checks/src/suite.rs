@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use icmptap_guest::{Outcome, Report, Task, TestBinary};
-use xtask_guests::vm::machine::{self, Errand, Guest, Share};
+use xtask_guests::vm::machine::{self, Guest, GuestTask, Share};
 
 /// Which tests, and how patiently.
 #[derive(clap::Args)]
@@ -92,13 +92,13 @@ impl Choice {
     }
 }
 
-/// The errand of running this share of the tests, of those that the filters let through.
-pub(crate) fn errand(
+/// What a guest does that runs this share of the tests, of those that the filters let through.
+pub(crate) fn guest_task(
     guest: &Guest<'_>,
     share: Share,
     choice: &Choice,
     filters: &[String],
-) -> Errand<'static> {
+) -> GuestTask<'static> {
     let binaries: Vec<_> = guest
         .tests(share)
         .map(|name| TestBinary {
@@ -107,7 +107,7 @@ pub(crate) fn errand(
         })
         .collect();
     let longest = binaries.iter().map(|binary| binary.timeout_s).max();
-    Errand {
+    GuestTask {
         task: Task::Test {
             binaries,
             env: choice.env(guest),

@@ -11,9 +11,9 @@ use xtask_guests::vm::machine::{Guest, Options, Share};
 use xtask_host::ui;
 
 use crate::coverage::{self, Counts, Lines};
-use crate::suite::{Choice, errand, line};
+use crate::suite::{Choice, guest_task, line};
 use crate::tally::{self, Part, Tally};
-use crate::{lanes, self_check};
+use crate::{parallel, self_check};
 
 /// Run the tests of vm/tests in a guest
 ///
@@ -106,7 +106,7 @@ pub(crate) fn in_guests(
         .collect();
     let runs = runs(&kernels, choice);
     let names = runs.len() > 1;
-    let results = lanes::each(&runs, |run| {
+    let results = parallel::map(&runs, |run| {
         let start = Instant::now();
         let prefix = names.then(|| run.title());
         let result = in_guest(run, prefix.as_deref(), options, choice, locked);
@@ -179,9 +179,9 @@ fn in_guest(
 ) -> Result<Ran> {
     let kernel = Some(run.kernel.name.as_str());
     let guest = Guest::prepare(options, kernel, true, Wanted::Tests, locked)?;
-    let errand = errand(&guest, run.share, choice, &choice.filters);
+    let guest_task = guest_task(&guest, run.share, choice, &choice.filters);
     let mut counts = Counts::default();
-    let end = guest.run(errand, &mut |report| {
+    let end = guest.run(guest_task, &mut |report| {
         match (line(report)?, prefix) {
             (Some(text), Some(prefix)) => println!("{prefix:14}  {text}"),
             (Some(text), None) => println!("{text}"),

@@ -37,18 +37,18 @@ pub(crate) fn run(_: &Args, locked: bool) -> Result<ExitCode> {
 pub(crate) fn check(locked: bool) -> Result<()> {
     need(&[Tool::Gcc, Tool::Libclang, Tool::PyYaml, Tool::JsonSchema])?;
     let source = linux_source::tree(locked)?;
-    let made = Made::by(&source)?;
-    made.header_is_ours()?;
-    made.client_compiles(&source)
+    let generated = Generated::by(&source)?;
+    generated.header_is_ours()?;
+    generated.client_compiles(&source)
 }
 
 /// What the tools made of the specification.
-struct Made {
+struct Generated {
     dir: tempfile::TempDir,
 }
 
-impl Made {
-    fn by(source: &Path) -> Result<Made> {
+impl Generated {
+    fn by(source: &Path) -> Result<Generated> {
         let dir = tempfile::tempdir()?;
         // The tools look for the schema above the specification, and for the root
         // of the kernel's source, which they know by this file.
@@ -89,7 +89,7 @@ impl Made {
                 );
             }
         }
-        Ok(Made { dir })
+        Ok(Generated { dir })
     }
 
     /// YNL makes no structs: what is in a header besides is compared.

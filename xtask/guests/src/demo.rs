@@ -6,7 +6,7 @@ use anyhow::Result;
 use icmptap_guest::Task;
 
 use crate::vm::artifacts::Wanted;
-use crate::vm::machine::{Errand, Guest, Options};
+use crate::vm::machine::{Guest, GuestTask, Options};
 use crate::vm::verdict::Verdict;
 use crate::vm_run::print;
 
@@ -25,7 +25,7 @@ pub struct Args {
 pub fn run(args: &Args, locked: bool) -> Result<ExitCode> {
     let kernel = args.kernel.as_deref();
     let guest = Guest::prepare(&args.options, kernel, true, Wanted::Tests, locked)?;
-    let errand = Errand {
+    let guest_task = GuestTask {
         // A program of vm/tests.
         task: Task::Run {
             argv: vec!["demo".into()],
@@ -35,7 +35,7 @@ pub fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         total: None,
         silence: Some(guest.scaled(std::time::Duration::from_secs(60))),
     };
-    let end = guest.run(errand, &mut |report| print(report))?;
+    let end = guest.run(guest_task, &mut |report| print(report))?;
     let code = match (end.verdict, end.tally.command) {
         (Verdict::Pass, Some(ending)) => ending.code(),
         (verdict, _) => verdict.code(),

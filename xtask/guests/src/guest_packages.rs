@@ -42,24 +42,24 @@ pub struct ImageFile {
 
 /// Every file that `vm/image.toml` asks for (programs, libraries, the loader), by
 /// its path in the guest, in order; fetched and unpacked if they are not yet.
-pub(crate) fn ensure_image_files(whose: Whose, locked: bool) -> Result<Vec<ImageFile>> {
-    GuestPackages::of_this_workspace()?.files(whose, &Archive::of_this_machine()?, locked)
+pub(crate) fn ensure_image_files(kind: ImageKind, locked: bool) -> Result<Vec<ImageFile>> {
+    GuestPackages::of_this_workspace()?.files(kind, &Archive::of_this_machine()?, locked)
 }
 
 /// The names of the kernel's own modules that `vm/image.toml` asks for.
-pub(crate) fn kernel_modules(whose: Whose) -> Result<Vec<String>> {
+pub(crate) fn kernel_modules(kind: ImageKind) -> Result<Vec<String>> {
     let config = GuestPackages::of_this_workspace()?.config;
-    Ok(match whose {
-        Whose::Everybody => config.modules,
-        Whose::Bench => [config.modules, config.bench.modules].concat(),
+    Ok(match kind {
+        ImageKind::Common => config.modules,
+        ImageKind::Bench => [config.modules, config.bench.modules].concat(),
     })
 }
 
-/// For whom an image is.
+/// What an image is for.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Whose {
+pub(crate) enum ImageKind {
     /// It has what every guest has.
-    Everybody,
+    Common,
     /// And what only the bench needs.
     Bench,
 }
@@ -91,10 +91,10 @@ struct BenchConfig {
 }
 
 impl Config {
-    fn programs(&self, whose: Whose) -> Vec<Program> {
-        match whose {
-            Whose::Everybody => self.programs.clone(),
-            Whose::Bench => [&self.programs[..], &self.bench.programs].concat(),
+    fn programs(&self, kind: ImageKind) -> Vec<Program> {
+        match kind {
+            ImageKind::Common => self.programs.clone(),
+            ImageKind::Bench => [&self.programs[..], &self.bench.programs].concat(),
         }
     }
 }
@@ -118,10 +118,10 @@ impl GuestPackages {
         })
     }
 
-    fn files(&self, whose: Whose, archive: &Archive, locked: bool) -> Result<Vec<ImageFile>> {
+    fn files(&self, kind: ImageKind, archive: &Archive, locked: bool) -> Result<Vec<ImageFile>> {
         let (pins, _) = archive.pinned(&self.lock_file, SET, locked, || self.resolve(archive))?;
         let trees = unpack_all(archive, &pins.packages, &pins.date)?;
-        let closure = Closure::of(&self.config.programs(whose), &trees)?;
+        let closure = Closure::of(&self.config.programs(kind), &trees)?;
         ensure!(
             closure.missing.is_empty(),
             "{} lacks {}: run `cargo xtask kernels update`",
@@ -153,7 +153,7 @@ impl GuestPackages {
     /// library which is needed: level by level, until none is missing.
     fn resolve(&self, archive: &Archive) -> Result<Vec<Package>> {
         let index = archive.index(&self.config.suite)?;
-        let programs = self.config.programs(Whose::Bench);
+        let programs = self.config.programs(ImageKind::Bench);
         let mut level = BTreeMap::new();
         for program in &programs {
             let entry = index.get(&program.package)?;

@@ -94,7 +94,7 @@ pub(crate) struct Config {
 
 /// Where a kernel is looked for when it is pinned, and what is made of it.
 #[derive(Debug, Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "SpecText")]
 pub(crate) struct Spec {
     pub(crate) suite: String,
     pub(crate) kind: Kind,
@@ -128,7 +128,7 @@ pub(crate) enum Kind {
 /// [`Spec`] as `vm/kernels.toml` has it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct SpecText {
     suite: String,
     image: Option<String>,
     source: Option<String>,
@@ -141,22 +141,22 @@ struct Written {
     one_thread: bool,
 }
 
-impl TryFrom<Written> for Spec {
+impl TryFrom<SpecText> for Spec {
     type Error = &'static str;
 
-    fn try_from(written: Written) -> Result<Spec, Self::Error> {
-        let kind = match (written.image, written.source, written.config) {
+    fn try_from(text: SpecText) -> Result<Spec, Self::Error> {
+        let kind = match (text.image, text.source, text.config) {
             (Some(image), None, None) => Kind::Packages { image },
             (None, Some(source), Some(config)) => Kind::Source { source, config },
             _ => return Err("a kernel has either `image`, or `source` and `config`"),
         };
         Ok(Spec {
-            suite: written.suite,
+            suite: text.suite,
             kind,
-            slowness: written.slowness.unwrap_or(1).max(1),
-            fire: written.fire,
-            memory_mib: written.memory_mib.unwrap_or(512),
-            one_thread: written.one_thread,
+            slowness: text.slowness.unwrap_or(1).max(1),
+            fire: text.fire,
+            memory_mib: text.memory_mib.unwrap_or(512),
+            one_thread: text.one_thread,
         })
     }
 }
@@ -213,7 +213,7 @@ impl Kernels {
     /// The kernel, if it is in the cache.
     pub(crate) fn fetched(&self, archive: &Archive, name: &str) -> Result<Option<Kernel>> {
         let spec = self.config.get(name)?;
-        let entry = self.made(name, &self.pins(name)?)?.entry(name);
+        let entry = self.build_plan(name, &self.pins(name)?)?.entry(name);
         let tree = archive.cache.get(&entry);
         tree.map(|tree| Kernel::in_tree(name, spec, &tree))
             .transpose()
@@ -227,8 +227,8 @@ impl Kernels {
         let (pins, debs) = archive.pinned(&self.lock_file, name, locked, || {
             self.resolve(archive, name)
         })?;
-        let tree = match self.made(name, &pins)? {
-            Made::Packages(pins) => archive.cache.entry(&entry(name, pins), |tree| {
+        let tree = match self.build_plan(name, &pins)? {
+            BuildPlan::Packages(pins) => archive.cache.entry(&entry(name, pins), |tree| {
                 let phase = ui::phase("unpack", name);
                 for deb in &debs {
                     deb::unpack(deb, tree)?;
@@ -237,17 +237,17 @@ impl Kernels {
                 phase.done();
                 Ok(())
             }),
-            Made::Source(recipe) => recipe.build(&archive.cache, &debs[0]),
+            BuildPlan::Source(recipe) => recipe.build(&archive.cache, &debs[0]),
         }?;
         Kernel::in_tree(name, self.config.get(name)?, &tree)
     }
 
-    fn made<'a>(&self, name: &str, pins: &'a Pins) -> Result<Made<'a>> {
+    fn build_plan<'a>(&self, name: &str, pins: &'a Pins) -> Result<BuildPlan<'a>> {
         match &self.config.get(name)?.kind {
-            Kind::Packages { .. } => Ok(Made::Packages(pins)),
-            Kind::Source { config, .. } => {
-                Ok(Made::Source(Recipe::read(name, pins, &self.vm, config)?))
-            }
+            Kind::Packages { .. } => Ok(BuildPlan::Packages(pins)),
+            Kind::Source { config, .. } => Ok(BuildPlan::Source(Recipe::read(
+                name, pins, &self.vm, config,
+            )?)),
         }
     }
 
@@ -259,16 +259,16 @@ impl Kernels {
 }
 
 /// What the cache's entry is made of.
-enum Made<'a> {
+enum BuildPlan<'a> {
     Packages(&'a Pins),
     Source(Recipe),
 }
 
-impl Made<'_> {
+impl BuildPlan<'_> {
     fn entry(&self, name: &str) -> String {
         match self {
-            Made::Packages(pins) => entry(name, pins),
-            Made::Source(recipe) => recipe.entry(),
+            BuildPlan::Packages(pins) => entry(name, pins),
+            BuildPlan::Source(recipe) => recipe.entry(),
         }
     }
 }

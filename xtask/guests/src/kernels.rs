@@ -8,7 +8,7 @@ use xtask_archive::linux_source;
 use xtask_archive::lock::Lock;
 use xtask_host::ui;
 
-use crate::guest_packages::{self, GuestPackages, Whose};
+use crate::guest_packages::{self, GuestPackages, ImageKind};
 use crate::kernel::{self, Kernels};
 
 /// List, fetch and update the kernels we run on
@@ -84,7 +84,7 @@ fn fetch(kernels: &Kernels, archive: &Archive, names: &[String], locked: bool) -
         println!("{name}  {}  {}", kernel.release, kernel.kdir.display());
     }
     if names.is_empty() {
-        let files = guest_packages::ensure_image_files(Whose::Bench, locked)?;
+        let files = guest_packages::ensure_image_files(ImageKind::Bench, locked)?;
         println!("guest  {} files", files.len());
     }
     Ok(())

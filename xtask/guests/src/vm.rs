@@ -12,8 +12,8 @@ pub mod cpio;
 pub mod image;
 pub mod machine;
 mod modules;
-pub mod place;
 pub mod qemu;
+pub mod run_directory;
 #[cfg(test)]
 mod script;
 pub mod verdict;

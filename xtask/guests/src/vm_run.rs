@@ -14,7 +14,7 @@ use xtask_host::ui;
 use crate::guest_packages::ImageFile;
 use crate::terminal::Terminal;
 use crate::vm::artifacts::Wanted;
-use crate::vm::machine::{Errand, Guest, Options};
+use crate::vm::machine::{Guest, GuestTask, Options};
 use crate::vm::verdict::Verdict;
 
 /// Run a command in a guest with the module loaded, or a shell
@@ -65,7 +65,7 @@ pub fn run(args: &Args, locked: bool) -> Result<ExitCode> {
     let with_module = !args.no_module;
     let kernel = args.kernel.as_deref();
     let guest = Guest::prepare(&args.options, kernel, with_module, Wanted::Tools, locked)?;
-    let mut errand = Errand {
+    let mut guest_task = GuestTask {
         task: Task::Boot,
         copies: &copies,
         total: args.timeout.map(Duration::from_secs),
@@ -73,18 +73,18 @@ pub fn run(args: &Args, locked: bool) -> Result<ExitCode> {
     };
     let end = if args.command.is_empty() {
         let terminal = Terminal::hold()?;
-        errand.task = Task::Shell {
+        guest_task.task = Task::Shell {
             size: terminal.size(),
             term: std::env::var("TERM").ok(),
         };
         eprintln!("{}: `exit` ends it, Ctrl-A x kills it", guest.title());
-        guest.run(errand, &mut |_| Ok(()))?
+        guest.run(guest_task, &mut |_| Ok(()))?
     } else {
-        errand.task = Task::Run {
+        guest_task.task = Task::Run {
             argv: args.command.clone(),
             env: Vec::new(),
         };
-        guest.run(errand, &mut |report| print(report))?
+        guest.run(guest_task, &mut |report| print(report))?
     };
     let code = match (end.verdict, end.tally.command) {
         (Verdict::Pass, Some(ending)) => ending.code(),
@@ -97,10 +97,10 @@ pub fn run(args: &Args, locked: bool) -> Result<ExitCode> {
 /// `take`, in pieces. Fails unless the guest passes, and the program ends with 0.
 pub fn program(
     guest: &Guest<'_>,
-    errand: Errand<'_>,
+    guest_task: GuestTask<'_>,
     take: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
-    let end = guest.run(errand, &mut |report| match report {
+    let end = guest.run(guest_task, &mut |report| match report {
         Report::Output {
             stream: Stream::Stdout,
             data,

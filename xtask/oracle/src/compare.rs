@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::excuses::{self, Excuse};
+use super::known_differences::{self, KnownDifference};
 use super::tree::Tree;
 use super::{Captures, Expected, Fields, Kind, event, tshark};
 
@@ -36,10 +36,14 @@ impl fmt::Display for Findings {
 
 /// Compares what icmptap captured with what tshark dissected.
 pub(super) fn all(captures: &Captures, packets: &[Tree]) -> Findings {
-    compare(captures, packets, excuses::ALL)
+    compare(captures, packets, known_differences::ALL)
 }
 
-fn compare(captures: &Captures, packets: &[Tree], excuses: &[Excuse]) -> Findings {
+fn compare(
+    captures: &Captures,
+    packets: &[Tree],
+    known_differences: &[KnownDifference],
+) -> Findings {
     let mut findings = Findings::default();
     let ours: Vec<Fields> = captures.events.iter().filter_map(event::read).collect();
     if ours.len() < captures.events.len() {
@@ -64,13 +68,20 @@ fn compare(captures: &Captures, packets: &[Tree], excuses: &[Excuse]) -> Finding
     };
     let mut used = BTreeSet::new();
     for (kind, (ours, theirs)) in captures.kinds.iter().zip(ours.iter().zip(&theirs)) {
-        one_kind(kind, ours, theirs, excuses, &mut used, &mut findings);
+        one_kind(
+            kind,
+            ours,
+            theirs,
+            known_differences,
+            &mut used,
+            &mut findings,
+        );
     }
-    for (nth, excuse) in excuses.iter().enumerate() {
+    for (nth, known) in known_differences.iter().enumerate() {
         if !used.contains(&nth) {
             findings.failures.push(format!(
                 "explained, but it does not occur: {} {}",
-                excuse.kinds, excuse.key
+                known.kinds, known.key
             ));
         }
     }
@@ -111,7 +122,7 @@ fn one_kind(
     kind: &Kind,
     ours: &[Fields],
     theirs: &[Fields],
-    excuses: &[Excuse],
+    known_differences: &[KnownDifference],
     used: &mut BTreeSet<usize>,
     findings: &mut Findings,
 ) {
@@ -139,10 +150,10 @@ fn one_kind(
             if our == their {
                 continue;
             }
-            let excuse = excuses
+            let known = known_differences
                 .iter()
-                .position(|excuse| excuse.covers(&kind.name, key, our, their));
-            match excuse {
+                .position(|known| known.covers(&kind.name, key, our, their));
+            match known {
                 Some(nth) => {
                     used.insert(nth);
                     findings.explained += 1;
@@ -161,14 +172,14 @@ fn one_kind(
 impl Expected {
     fn is(&self, packet: &Fields) -> bool {
         let number = |key| packet.get(key).and_then(|text| text.parse().ok());
-        packet.get("family") == Some(self.family.word())
+        packet.get("family") == Some(self.family.name())
             && self.icmp == number("icmp.type").zip(number("icmp.code"))
     }
 }
 
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let family = self.family.word();
+        let family = self.family.name();
         match self.icmp {
             Some((number, code)) => write!(f, "{family} type {number} code {code}"),
             None => write!(f, "{family} without an ICMP header"),
@@ -205,7 +216,7 @@ mod tests {
     use crate::parse;
 
     /// The one that differs.
-    const MTU: &[Excuse] = &[Excuse {
+    const MTU: &[KnownDifference] = &[KnownDifference {
         kinds: "ICMPv4: fragmentation needed, MTU 0",
         key: "icmp.mtu",
         ours: "nothing",
@@ -338,9 +349,9 @@ mod tests {
     }
 
     #[test]
-    fn an_excuse_that_is_not_needed_is_a_failure() {
+    fn a_known_difference_that_is_not_needed_is_a_failure() {
         let (captures, packets) = fixture();
-        let stale = Excuse {
+        let stale = KnownDifference {
             kinds: "ICMPv6: redirect",
             key: "icmp.target",
             ours: "nothing",
@@ -348,9 +359,9 @@ mod tests {
             why: "",
         };
         let [mtu] = MTU else { panic!("one") };
-        let excuses = [stale, Excuse { ..*mtu }];
+        let known_differences = [stale, KnownDifference { ..*mtu }];
         assert_eq!(
-            compare(&captures, &packets, &excuses).failures,
+            compare(&captures, &packets, &known_differences).failures,
             ["explained, but it does not occur: ICMPv6: redirect icmp.target"]
         );
         assert_eq!(

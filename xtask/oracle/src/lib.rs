@@ -4,11 +4,11 @@
 //! at once, with tcpdump and with `icmptap listen -o json`. Here tshark dissects
 //! the one capture, and each of its fields is compared with the other. What
 //! differs is a mistake, of one or of the other; those of the other are explained
-//! ([`excuses`]) and have to occur.
+//! ([`known_differences`]) and have to occur.
 
 mod compare;
 mod event;
-mod excuses;
+mod known_differences;
 mod tree;
 mod tshark;
 
@@ -24,7 +24,7 @@ use icmptap_guest::Task;
 use serde::Deserialize;
 use serde_json::Value;
 use xtask_guests::vm::artifacts::Wanted;
-use xtask_guests::vm::machine::{Errand, Guest, Options};
+use xtask_guests::vm::machine::{Guest, GuestTask, Options};
 use xtask_guests::vm_run;
 use xtask_host::setup::{self, Tool};
 use xtask_host::{ui, workspace};
@@ -106,7 +106,7 @@ enum Family {
 
 impl Family {
     /// As an event has it.
-    fn word(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Family::V4 => "ipv4",
             Family::V6 => "ipv6",
@@ -141,7 +141,7 @@ impl Captures {
 fn capture(kernel: Option<&str>, options: &Options, locked: bool, file: &Path) -> Result<Captures> {
     let options = options.with_one_cpu();
     let guest = Guest::prepare(&options, kernel, true, Wanted::Tests, locked)?;
-    let errand = Errand {
+    let guest_task = GuestTask {
         // A program of vm/tests.
         task: Task::Run {
             argv: vec!["oracle".into()],
@@ -152,7 +152,7 @@ fn capture(kernel: Option<&str>, options: &Options, locked: bool, file: &Path) -
         silence: None,
     };
     let mut printed = Vec::new();
-    vm_run::program(&guest, errand, &mut |bytes| {
+    vm_run::program(&guest, guest_task, &mut |bytes| {
         printed.extend(bytes);
         Ok(())
     })

@@ -17,7 +17,7 @@ pub(super) fn read(layers: &Tree) -> Option<Fields> {
         return None;
     }
     let mut fields = Fields::default();
-    fields.put("family", ip.family.word());
+    fields.put("family", ip.family.name());
     fields.put("src", ip.src?);
     fields.put("dst", ip.dst?);
     fields.put("ttl", ip.ttl);

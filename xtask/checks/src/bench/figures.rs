@@ -71,7 +71,7 @@ pub(super) fn write(record: Record) -> Result<()> {
 #[derive(Debug, PartialEq)]
 pub(super) enum Comparison {
     /// A line for each thing that is wrong.
-    Made(Vec<String>),
+    SameCompiler(Vec<String>),
     /// None was made: it is of another compiler.
     OtherCompiler(Vec<String>),
 }
@@ -84,12 +84,12 @@ pub(super) fn compare(records: &[Record], now: &Record, names: &[String]) -> Com
         .iter()
         .find(|record| record.conditions.kernel == *kernel);
     let Some(recorded) = recorded else {
-        return Comparison::Made(vec![format!("nothing is recorded of {kernel}: {HOW}")]);
+        return Comparison::SameCompiler(vec![format!("nothing is recorded of {kernel}: {HOW}")]);
     };
     let (old, new) = (&recorded.conditions, &now.conditions);
     let kernel = difference("the kernel", &old.release, &new.release);
     if let Some(line) = kernel {
-        return Comparison::Made(vec![line, format!("figures cannot be compared: {HOW}")]);
+        return Comparison::SameCompiler(vec![line, format!("figures cannot be compared: {HOW}")]);
     }
     let compilers = [
         difference("the C compiler", &old.cc, &new.cc),
@@ -121,7 +121,7 @@ pub(super) fn compare(records: &[Record], now: &Record, names: &[String]) -> Com
     if let (false, Some(line)) = (lines.is_empty(), difference("QEMU", &old.qemu, &new.qemu)) {
         lines.push(line);
     }
-    Comparison::Made(lines)
+    Comparison::SameCompiler(lines)
 }
 
 const HOW: &str = "where the change is meant, `cargo xtask bench --record`, and look at the \
@@ -186,7 +186,7 @@ mod tests {
 
     fn lines(old: Record, new: &Record) -> Vec<String> {
         match compare(&[old], new, &[]) {
-            Comparison::Made(lines) => lines,
+            Comparison::SameCompiler(lines) => lines,
             Comparison::OtherCompiler(lines) => panic!("{lines:?}"),
         }
     }
@@ -252,8 +252,8 @@ mod tests {
         let old = record(&[figure("held", 1.0), figure("latency", 1.0)]);
         let new = record(&[figure("held", 1.0)]);
         let compare = |name: &str| compare(std::slice::from_ref(&old), &new, &[name.to_owned()]);
-        assert_eq!(compare("he"), Comparison::Made(Vec::new()));
-        let Comparison::Made(found) = compare("late") else {
+        assert_eq!(compare("he"), Comparison::SameCompiler(Vec::new()));
+        let Comparison::SameCompiler(found) = compare("late") else {
             panic!("it was not compared");
         };
         assert!(found[0].contains("not measured"), "{found:?}");

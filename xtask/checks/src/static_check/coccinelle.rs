@@ -11,7 +11,7 @@ use xshell::{Shell, cmd};
 use xtask_archive::linux_source::COCCINELLE;
 use xtask_host::ui;
 
-use super::findings::{Checker, Finding, Place, parse};
+use super::findings::{Checker, Finding, Location, parse};
 use super::in_kernel;
 
 /// A rule that is not run.
@@ -151,9 +151,9 @@ fn unread(said: &str) -> Vec<Finding> {
     let mut lines = said.lines().map(str::trim);
     let mut unread = Vec::new();
     while lines.any(|line| line.starts_with("parse error")) {
-        let place = lines.next().and_then(|line| {
+        let location = lines.next().and_then(|line| {
             let (path, rest) = line.strip_prefix("= File \"")?.split_once("\", line ")?;
-            Some(Place {
+            Some(Location {
                 file: in_kernel(path),
                 line: rest.split_once(',')?.0.parse().ok()?,
             })
@@ -165,7 +165,7 @@ fn unread(said: &str) -> Vec<Finding> {
             .unwrap_or_default();
         unread.push(Finding {
             checker: Checker::Coccinelle,
-            place,
+            location,
             text: format!("cannot read `{}`", content.trim()),
         });
     }

@@ -15,12 +15,12 @@ pub(super) enum Checker {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) checker: Checker,
-    pub(super) place: Option<Place>,
+    pub(super) location: Option<Location>,
     pub(super) text: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Location {
     /// From `kernel/` on.
     pub(super) file: String,
     pub(super) line: u32,
@@ -71,9 +71,9 @@ const AT_WORK: &str = "it is there to see the checker at work";
 
 impl Allowed {
     fn covers(&self, finding: &Finding) -> bool {
-        let place = finding.place.as_ref();
+        let location = finding.location.as_ref();
         self.checker == finding.checker
-            && place.is_some_and(|place| place.file == self.file)
+            && location.is_some_and(|location| location.file == self.file)
             && finding.text.contains(self.part)
     }
 }
@@ -114,19 +114,19 @@ pub(super) fn parse(checker: Checker, line: &str, file: impl Fn(&str) -> String)
             Some((column, text)) if is_column(column) => text,
             _ => rest,
         };
-        let place = Place {
+        let location = Location {
             file: file(path),
             line: number.parse().ok()?,
         };
-        Some((place, text.strip_prefix(' ').unwrap_or(text)))
+        Some((location, text.strip_prefix(' ').unwrap_or(text)))
     };
-    let (place, text) = match parts() {
-        Some((place, text)) => (Some(place), text),
+    let (location, text) = match parts() {
+        Some((location, text)) => (Some(location), text),
         None => (None, line),
     };
     Finding {
         checker,
-        place,
+        location,
         text: text.to_owned(),
     }
 }
@@ -152,7 +152,7 @@ impl fmt::Display for Checker {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(Place { file, line }) = &self.place {
+        if let Some(Location { file, line }) = &self.location {
             write!(f, "{}:{line}: ", shown(file))?;
         }
         write!(f, "{}: {}", self.checker, self.text)
@@ -166,7 +166,7 @@ mod tests {
     fn finding(checker: Checker, file: &str, line: u32, text: &str) -> Finding {
         Finding {
             checker,
-            place: Some(Place {
+            location: Some(Location {
                 file: file.to_owned(),
                 line,
             }),
@@ -201,7 +201,7 @@ mod tests {
             ),
             (
                 Finding {
-                    place: None,
+                    location: None,
                     ..brace.clone()
                 },
                 "checkpatch: space before the open brace",
@@ -256,7 +256,7 @@ mod tests {
         }
         let parsed = parse(Sparse, "sparse: out of: memory", str::to_owned);
         assert_eq!(
-            (parsed.place, &*parsed.text),
+            (parsed.location, &*parsed.text),
             (None, "sparse: out of: memory")
         );
     }

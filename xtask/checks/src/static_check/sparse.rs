@@ -66,7 +66,7 @@ fn findings(said: &str, out: &Path) -> Vec<Finding> {
         let begun = findings
             .iter_mut()
             .rev()
-            .find(|begun| begun.place == finding.place);
+            .find(|begun| begun.location == finding.location);
         match begun {
             Some(begun) if finding.text.starts_with("  ") => {
                 begun.text.push_str("; ");

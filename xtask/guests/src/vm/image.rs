@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use xtask_archive::cache::Cache;
 
 use super::cpio::Tree;
-use super::place::Place;
+use super::run_directory::RunDirectory;
 use crate::guest_packages::ImageFile;
 
 const BUSYBOX: &str = "bin/busybox";
@@ -60,9 +60,9 @@ pub(crate) fn base(cache: &Cache, mut tree: Tree, tools: &[ImageFile]) -> Result
 }
 
 /// The whole image: the base, then `ours`.
-pub(crate) fn build(place: &Place, base: &Path, ours: &Tree) -> Result<PathBuf> {
-    let image = place.file("image.cpio");
-    let list = place.file("image.inputs");
+pub(crate) fn build(run_directory: &RunDirectory, base: &Path, ours: &Tree) -> Result<PathBuf> {
+    let image = run_directory.file("image.cpio");
+    let list = run_directory.file("image.inputs");
     let inputs = format!("{}\n{}", base.display(), ours.inputs()?);
     if image.exists() && fs::read_to_string(&list).is_ok_and(|old| old == inputs) {
         return Ok(image);
@@ -166,13 +166,13 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let cache = Cache::at(dir.path().join("cache")).unwrap();
             let base = base(&cache, Tree::default(), &[busybox(dir.path())]).unwrap();
-            let place = Place::at(dir.path().join("place")).unwrap();
+            let run_directory = RunDirectory::at(dir.path().join("run_directory")).unwrap();
             let mut ours = Tree::default();
             ours.file("job.json", 0o644, "{}");
-            fs::read(build(&place, &base, &ours).unwrap()).unwrap()
+            fs::read(build(&run_directory, &base, &ours).unwrap()).unwrap()
         };
         let first = bytes();
-        // Neither another place nor another second shows in it.
+        // Neither another directory nor another second shows in it.
         std::thread::sleep(std::time::Duration::from_millis(1100));
         assert!(first == bytes());
     }
@@ -192,22 +192,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let first = dir.path().join("base.cpio");
         fs::write(&first, [0; 512]).unwrap();
-        let place = Place::at(dir.path().join("place")).unwrap();
+        let run_directory = RunDirectory::at(dir.path().join("run_directory")).unwrap();
         let tree = |text: &str| {
             let mut tree = Tree::default();
             tree.file("job.json", 0o644, text);
             tree
         };
-        let image = build(&place, &first, &tree("1")).unwrap();
+        let image = build(&run_directory, &first, &tree("1")).unwrap();
         let bytes = fs::read(&image).unwrap();
         assert_eq!(bytes.len() % 512, 0);
         let made = |image: &Path| fs::metadata(image).unwrap().modified().unwrap();
         let time = made(&image);
-        build(&place, &first, &tree("1")).unwrap();
+        build(&run_directory, &first, &tree("1")).unwrap();
         assert_eq!(made(&image), time, "made again for nothing");
-        build(&place, &first, &tree("2")).unwrap();
+        build(&run_directory, &first, &tree("2")).unwrap();
         assert_ne!(fs::read(&image).unwrap(), bytes);
-        build(&place, &first, &tree("1")).unwrap();
+        build(&run_directory, &first, &tree("1")).unwrap();
         assert_eq!(fs::read(&image).unwrap(), bytes, "same inputs, other bytes");
     }
 }

@@ -16,12 +16,12 @@ use super::accel::Probed;
 use super::artifacts::{Binaries, Wanted};
 use super::boot::{End, Patience, boot};
 use super::cpio::Tree;
-use super::place::Place;
 use super::qemu::{Accel, Console, Machine};
+use super::run_directory::RunDirectory;
 use super::verdict::{Expected, Verdict};
 use super::{accel, artifacts, image, modules};
 use crate::build_module;
-use crate::guest_packages::{ImageFile, Whose, ensure_image_files, kernel_modules};
+use crate::guest_packages::{ImageFile, ImageKind, ensure_image_files, kernel_modules};
 use crate::kernel::{self, Kernel};
 
 const QEMU: &str = "qemu-system-x86_64";
@@ -101,7 +101,7 @@ pub struct Guest<'a> {
     modules: Vec<PathBuf>,
     binaries: Binaries,
     base: PathBuf,
-    place: Place,
+    run_directory: RunDirectory,
     qemu: PathBuf,
     accel: Accel,
 }
@@ -114,8 +114,8 @@ pub struct Counted {
     pub work: PathBuf,
 }
 
-/// What to do in it.
-pub struct Errand<'a> {
+/// What a guest is booted for.
+pub struct GuestTask<'a> {
     /// What its first process is told to do.
     pub task: Task,
     /// Files that are in its image besides.
@@ -146,21 +146,21 @@ impl<'a> Guest<'a> {
             false => Vec::new(),
         };
         let binaries = artifacts::build(wanted)?;
-        let whose = match wanted {
-            Wanted::Tools | Wanted::Tests => Whose::Everybody,
-            Wanted::Bench => Whose::Bench,
+        let kind = match wanted {
+            Wanted::Tools | Wanted::Tests => ImageKind::Common,
+            Wanted::Bench => ImageKind::Bench,
         };
         let mut tree = Tree::default();
-        modules::add(&mut tree, &kernel, &kernel_modules(whose)?)?;
-        let base = image::base(&cache, tree, &ensure_image_files(whose, locked)?)?;
-        let place = Place::take(&kernel.name)?;
+        modules::add(&mut tree, &kernel, &kernel_modules(kind)?)?;
+        let base = image::base(&cache, tree, &ensure_image_files(kind, locked)?)?;
+        let run_directory = RunDirectory::take(&kernel.name)?;
         let mut guest = Guest {
             options,
             kernel,
             modules,
             binaries,
             base,
-            place,
+            run_directory,
             qemu: setup::find_program(QEMU).with_context(|| format!("{QEMU} is not in PATH"))?,
             accel: Accel::Tcg,
         };
@@ -215,7 +215,7 @@ impl<'a> Guest<'a> {
         Ok(Guest { modules, ..self })
     }
 
-    /// The same guest on another machine, whose CPU is run in the same way.
+    /// The same guest on another machine, kind CPU is run in the same way.
     pub fn with_machine(self, options: &'a Options) -> Guest<'a> {
         Guest { options, ..self }
     }
@@ -223,10 +223,10 @@ impl<'a> Guest<'a> {
     /// Boots, and gives every report to `each`. Prints what was wrong, if anything was.
     pub fn run(
         &self,
-        errand: Errand<'_>,
+        guest_task: GuestTask<'_>,
         each: &mut dyn FnMut(&Report) -> Result<()>,
     ) -> Result<End> {
-        let end = self.watch(errand, each)?;
+        let end = self.watch(guest_task, each)?;
         self.complain(&end);
         Ok(end)
     }
@@ -234,24 +234,24 @@ impl<'a> Guest<'a> {
     /// As [`Guest::run`], for those who expect something to be wrong.
     pub fn watch(
         &self,
-        errand: Errand<'_>,
+        guest_task: GuestTask<'_>,
         each: &mut dyn FnMut(&Report) -> Result<()>,
     ) -> Result<End> {
-        let expected = match errand.task {
+        let expected = match guest_task.task {
             Task::Boot => Expected::Boot,
             Task::Run { .. } | Task::Shell { .. } => Expected::Command,
             Task::Test { .. } => Expected::Tests,
         };
-        let interactive = matches!(errand.task, Task::Shell { .. });
+        let interactive = matches!(guest_task.task, Task::Shell { .. });
         let job = Job {
             module: (!self.modules.is_empty()).then(|| self.options.parameters.clone()),
-            task: errand.task,
+            task: guest_task.task,
         };
-        let machine = self.machine(&job, errand.copies, interactive)?;
+        let machine = self.machine(&job, guest_task.copies, interactive)?;
         let patience = Patience {
             boot: self.scaled(Duration::from_secs(20)),
-            total: errand.total,
-            silence: errand.silence,
+            total: guest_task.total,
+            silence: guest_task.silence,
         };
         // A line of ours among a command's own would not be quiet.
         let mut phase = (std::io::stderr().is_terminal() && !interactive)
@@ -323,17 +323,17 @@ impl<'a> Guest<'a> {
         let objects = self.modules.first()?.parent()?;
         counts.then(|| Counted {
             objects: objects.to_owned(),
-            work: self.place.file("coverage"),
+            work: self.run_directory.file("coverage"),
         })
     }
 
     fn machine(&self, job: &Job, copies: &[ImageFile], interactive: bool) -> Result<Machine> {
-        let image = image::build(&self.place, &self.base, &self.ours(job, copies)?)?;
+        let image = image::build(&self.run_directory, &self.base, &self.ours(job, copies)?)?;
         let log = self.console_log();
         let console = match (interactive, self.options.console) {
             (true, _) => Console::Terminal {
                 log,
-                reports: self.place.file("reports.jsonl"),
+                reports: self.run_directory.file("reports.jsonl"),
             },
             (false, true) => Console::Shown(log),
             (false, false) => Console::Log(log),
@@ -392,7 +392,7 @@ impl<'a> Guest<'a> {
     }
 
     fn console_log(&self) -> PathBuf {
-        self.place.file("console.log")
+        self.run_directory.file("console.log")
     }
 }
 

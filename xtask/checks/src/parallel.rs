@@ -6,10 +6,10 @@ use std::thread::{self, available_parallelism};
 
 /// Does `work` for each item, as many at once as there are CPUs, and begins them in
 /// their order. The results are in that order too.
-pub(crate) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(crate) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(items.len()));
-    let lane = || {
+    let worker = || {
         while let Some((nth, item)) = take(items, &next) {
             let result = work(item);
             results
@@ -20,7 +20,7 @@ pub(crate) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync)
     };
     thread::scope(|scope| {
         for _ in 0..available_parallelism().map_or(1, usize::from) {
-            scope.spawn(lane);
+            scope.spawn(worker);
         }
     });
     let mut results = results.into_inner().expect("no panic held it");
@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn each_is_done_once_and_found_in_its_place() {
         let items: Vec<u64> = (0..20).rev().collect();
-        let results = each(&items, |item| {
+        let results = map(&items, |item| {
             thread::sleep(Duration::from_millis(*item));
             item * 2
         });

@@ -8,21 +8,21 @@ use xtask_host::workspace;
 
 /// `target/vm/KERNEL`, ours until dropped; a run beside another gets
 /// `target/vm/KERNEL.2`, and so on.
-pub(crate) struct Place {
+pub(crate) struct RunDirectory {
     dir: PathBuf,
     _lock: File,
 }
 
-impl Place {
+impl RunDirectory {
     /// The first that nobody has.
-    pub(crate) fn take(kernel: &str) -> Result<Place> {
+    pub(crate) fn take(kernel: &str) -> Result<RunDirectory> {
         let mut number = 1;
         loop {
             let name = match number {
                 1 => kernel.to_owned(),
                 _ => format!("{kernel}.{number}"),
             };
-            match Place::at(workspace::target().join("vm").join(name)) {
+            match RunDirectory::at(workspace::target().join("vm").join(name)) {
                 Err(error) if is_taken(&error) => number += 1,
                 other => return other,
             }
@@ -30,13 +30,13 @@ impl Place {
     }
 
     /// This directory.
-    pub(crate) fn at(dir: PathBuf) -> Result<Place> {
+    pub(crate) fn at(dir: PathBuf) -> Result<RunDirectory> {
         fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
         let path = dir.join("lock");
         let lock = File::create(&path).with_context(|| format!("create {}", path.display()))?;
         lock.try_lock()
             .with_context(|| format!("lock {}", path.display()))?;
-        Ok(Place { dir, _lock: lock })
+        Ok(RunDirectory { dir, _lock: lock })
     }
 
     /// A file in it.
@@ -54,13 +54,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_for_one() {
+    fn a_run_directory_is_for_one() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("place");
-        let first = Place::at(path.clone()).unwrap();
-        let error = Place::at(path.clone()).err().unwrap();
+        let path = dir.path().join("run_directory");
+        let first = RunDirectory::at(path.clone()).unwrap();
+        let error = RunDirectory::at(path.clone()).err().unwrap();
         assert!(is_taken(&error), "{error:#}");
         drop(first);
-        Place::at(path).unwrap();
+        RunDirectory::at(path).unwrap();
     }
 }

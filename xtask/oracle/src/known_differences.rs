@@ -3,7 +3,7 @@
 
 /// A difference that has a reason.
 #[derive(Debug, PartialEq)]
-pub(super) struct Excuse {
+pub(super) struct KnownDifference {
     /// Names of kinds, `*` for anything.
     pub(super) kinds: &'static str,
     /// Keys of an event, `*` for anything.
@@ -21,176 +21,176 @@ const NOTHING: &str = "nothing";
 /// Says something, whatever it is.
 const SOMETHING: &str = "something";
 
-pub(super) const ALL: &[Excuse] = &[
-    Excuse {
+pub(super) const ALL: &[KnownDifference] = &[
+    KnownDifference {
         kinds: "ICMPv4: fragmentation needed, MTU 0",
         key: "icmp.mtu",
         ours: NOTHING,
         theirs: "0",
         why: "0 is how a router older than RFC 1191 does not say it",
     },
-    Excuse {
+    KnownDifference {
         kinds: "ICMPv4: timestamp reply, cut short",
         key: "icmp.times.originate",
         ours: NOTHING,
         theirs: "43200000",
         why: CUT_SHORT,
     },
-    Excuse {
+    KnownDifference {
         kinds: "ICMPv6: router advertisement, cut short",
         key: "icmp.*",
         ours: NOTHING,
         theirs: SOMETHING,
         why: CUT_SHORT,
     },
-    Excuse {
+    KnownDifference {
         kinds: "ICMPv6: redirect, cut short",
         key: "icmp.target",
         ours: NOTHING,
         theirs: "fe80::7",
         why: CUT_SHORT,
     },
-    Excuse {
+    KnownDifference {
         kinds: "ICMPv4: * bytes of an echo request",
         key: "icmp.*",
         ours: SOMETHING,
         theirs: NOTHING,
         why: CHECKSUM_FIRST,
     },
-    Excuse {
+    KnownDifference {
         kinds: "ICMPv4: first fragment, 4 bytes",
         key: "icmp.*",
         ours: SOMETHING,
         theirs: NOTHING,
         why: CHECKSUM_FIRST,
     },
-    Excuse {
+    KnownDifference {
         kinds: "* bytes of an echo request",
         key: "checksum",
         ours: "unknown",
         theirs: "bad",
         why: MALFORMED,
     },
-    Excuse {
+    KnownDifference {
         kinds: "* 7 bytes of an echo request",
         key: "icmp.id",
         ours: NOTHING,
         theirs: SOMETHING,
         why: MALFORMED,
     },
-    Excuse {
+    KnownDifference {
         kinds: "*echo request, priority-tagged",
         key: "vlan.*",
         ours: NOTHING,
         theirs: SOMETHING,
         why: "the kernel takes a tag with VLAN id 0 off before any hook; tcpdump sees the frame as it came",
     },
-    Excuse {
+    KnownDifference {
         kinds: "*time exceeded with *interface*name",
         key: "icmp.extensions.objects.0.name",
         ours: SOMETHING,
         theirs: NOTHING,
         why: "tshark counts the length byte twice, and finds no room for a name at the object's end",
     },
-    Excuse {
+    KnownDifference {
         kinds: "*time exceeded with version 1",
         key: "icmp.extensions.*",
         ours: NOTHING,
         theirs: SOMETHING,
         why: "the format of version 1 is not known: RFC 4884 is version 2",
     },
-    Excuse {
+    KnownDifference {
         kinds: "*time exceeded with an object shorter than its header",
         key: "icmp.extensions.objects.0.*",
         ours: SOMETHING,
         theirs: NOTHING,
         why: BAD_LENGTH,
     },
-    Excuse {
+    KnownDifference {
         kinds: "*time exceeded with an object that runs over the end",
         key: "icmp.extensions.objects.0.data",
         ours: "03e817fe",
         theirs: NOTHING,
         why: BAD_LENGTH,
     },
-    Excuse {
+    KnownDifference {
         kinds: "*time exceeded with an object that runs over the end",
         key: "icmp.extensions.objects.0.labels.*",
         ours: NOTHING,
         theirs: SOMETHING,
         why: BAD_LENGTH,
     },
-    Excuse {
+    KnownDifference {
         kinds: "*time exceeded with an interface that ends early",
         key: "icmp.extensions.objects.0.data",
         ours: "00000007",
         theirs: NOTHING,
         why: BAD_LENGTH,
     },
-    Excuse {
+    KnownDifference {
         kinds: "*time exceeded with an interface that ends early",
         key: "icmp.extensions.objects.0.*",
         ours: NOTHING,
         theirs: SOMETHING,
         why: BAD_LENGTH,
     },
-    Excuse {
+    KnownDifference {
         kinds: "ICMPv6: time exceeded with MPLS and no length",
         key: "icmp.extensions.*",
         ours: SOMETHING,
         theirs: NOTHING,
         why: "at byte 128, with the right version and checksum, it is an extension, as in ICMPv4",
     },
-    Excuse {
+    KnownDifference {
         kinds: "ICMPv6: port unreachable about TCP, 8 bytes",
         key: "icmp.quote.tcp_seq",
         ours: "305419896",
         theirs: NOTHING,
         why: "tshark reads a sequence number without the rest of the header in ICMPv4 only",
     },
-    Excuse {
+    KnownDifference {
         kinds: "ICMPv6: echo request on a source route",
         key: "checksum",
         ours: "unknown",
         theirs: "good",
         why: "the last address of the route is in the sum; icmptap does not look for it, for not every route has it",
     },
-    Excuse {
+    KnownDifference {
         kinds: "ICMPv6: router advertisement with a default route, low preference",
         key: "icmp.options.0.prefix",
         ours: "::",
         theirs: NOTHING,
         why: "a prefix of 0 bits takes no bytes, and is a prefix",
     },
-    Excuse {
+    KnownDifference {
         kinds: "ICMPv6: router advertisement with a link address of 8 bytes",
         key: "icmp.options.0.address",
         ours: "01:02:03:04:05:06:07:08:00:00:00:00:00:00",
         theirs: "01:02:03:04:05:06:07:08",
         why: "how long it is depends on the link and is not in the packet; tshark takes it for an EUI-64",
     },
-    Excuse {
+    KnownDifference {
         kinds: "ICMPv6: router advertisement with an option *",
         key: "icmp.options.1.data",
         ours: SOMETHING,
         theirs: NOTHING,
         why: BAD_LENGTH,
     },
-    Excuse {
+    KnownDifference {
         kinds: "ICMPv6: router advertisement with an option that runs over the end",
         key: "icmp.options.1.*",
         ours: NOTHING,
         theirs: SOMETHING,
         why: BAD_LENGTH,
     },
-    Excuse {
+    KnownDifference {
         kinds: "ICMPv6: router advertisement with a prefix that is too short",
         key: "icmp.options.0.data",
         ours: "40c000000000",
         theirs: NOTHING,
         why: BAD_LENGTH,
     },
-    Excuse {
+    KnownDifference {
         kinds: "ICMPv6: router advertisement with a prefix that is too short",
         key: "icmp.options.0.*",
         ours: NOTHING,
@@ -205,7 +205,7 @@ const CHECKSUM_FIRST: &str =
 const MALFORMED: &str = "of a header that is not all there, type and code are read and no more";
 const BAD_LENGTH: &str = "what does not have its length is given as the bytes that are there";
 
-impl Excuse {
+impl KnownDifference {
     pub(super) fn covers(
         &self,
         kind: &str,
@@ -257,14 +257,14 @@ mod tests {
             .collect();
         let expected: Vec<String> = ALL
             .iter()
-            .map(|excuse| {
-                let Excuse {
+            .map(|known| {
+                let KnownDifference {
                     kinds,
                     key,
                     ours,
                     theirs,
                     why,
-                } = excuse;
+                } = known;
                 format!("| `{kinds}` | `{key}` | {ours} | {theirs} | {why} |")
             })
             .collect();
@@ -278,15 +278,15 @@ mod tests {
     }
 
     #[test]
-    fn an_excuse_covers_what_it_names() {
-        let excuse = Excuse {
+    fn a_known_difference_covers_what_it_names() {
+        let known = KnownDifference {
             kinds: "ICMPv6: *, cut short",
             key: "icmp.*",
             ours: NOTHING,
             theirs: "7",
             why: "",
         };
-        let covers = |kind, key, ours, theirs| excuse.covers(kind, key, ours, theirs);
+        let covers = |kind, key, ours, theirs| known.covers(kind, key, ours, theirs);
         assert!(covers("ICMPv6: x, cut short", "icmp.a.b", None, Some("7")));
         assert!(!covers("ICMPv6: x", "icmp.a.b", None, Some("7")));
         assert!(!covers("ICMPv6: x, cut short", "src", None, Some("7")));
