@@ -1,19 +1,15 @@
 //! `gen-api`: what the crates offer, one line an item, checked in: so that a
 //! change of the API shows in the diff.
 //!
-//! Made from the source text. The tools that ask the compiler read what only an
-//! unreleased rustdoc writes.
+//! rustdoc writes down what it knows of a crate as JSON, and `public-api` makes a listing
+//! of that. A released rustdoc writes it only when `RUSTC_BOOTSTRAP` is set.
 
-mod listing;
-mod modules;
-
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use xtask_host::workspace;
+use anyhow::{Context, Result, ensure};
+use xtask_host::{cargo, workspace};
 
-use self::listing::listing;
-use self::modules::Module;
 use crate::generated;
 
 /// Write down the public API of the crates, in docs/api
@@ -24,26 +20,49 @@ pub(crate) struct Args {
     pub(crate) check: bool,
 }
 
-/// Those that others are to build on.
-const CRATES: &[&str] = &["icmptap", "icmptap-proto"];
-
-const FIRST_LINES: &str = "\
-# Made by `cargo xtask gen-api`. Do not edit.
-#
-# The public items, each at the place where it is defined; `pub use` says what
-# it is called from outside.
-";
+/// Those that others are to build on, each with the features that are listed.
+const CRATES: &[(&str, &str)] = &[("icmptap", "pcap,serde,tokio"), ("icmptap-proto", "serde")];
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    for name in CRATES {
-        let src = workspace::root().join("crates").join(name).join("src");
-        let read = |path: &std::path::Path| std::fs::read_to_string(src.join(path));
-        let lines = Module::all_of(&name.replace('-', "_"), &read)
-            .and_then(|modules| listing(&modules))
-            .with_context(|| format!("cannot list the API of {name}"))?;
-        let text = format!("{FIRST_LINES}\n{}\n", lines.join("\n"));
-        let path = format!("docs/api/{name}.txt");
+    for (package, features) in CRATES {
+        let listing = listing(package, features)
+            .with_context(|| format!("cannot list the API of {package}"))?;
+        let text = format!(
+            "# Made by `cargo xtask gen-api`. Do not edit.\n\
+             #\n\
+             # The public items of {package}, with the features {features}.\n\n{listing}"
+        );
+        let path = format!("docs/api/{package}.txt");
         generated::write_or_check(&path, &text, "gen-api", args.check)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// One line an item, in an order that does not depend on the source's.
+fn listing(package: &str, features: &str) -> Result<String> {
+    let api = public_api::Builder::from_rustdoc_json(rustdoc_json(package, features)?)
+        // What every type has by itself: it says nothing of ours.
+        .omit_blanket_impls(true)
+        .omit_auto_trait_impls(true)
+        .build()
+        .context("public-api does not understand this rustdoc: is it newer than the crate?")?;
+    Ok(api.items().map(|item| format!("{item}\n")).collect())
+}
+
+fn rustdoc_json(package: &str, features: &str) -> Result<PathBuf> {
+    // Apart from the rest: build scripts look at RUSTC_BOOTSTRAP too, and cargo would
+    // compile everything again, for us and then for the next command.
+    let target = workspace::target().join("api");
+    let status = cargo()
+        .args(["rustdoc", "--quiet", "--lib", "--package", package])
+        .args(["--features", features, "--target-dir"])
+        .arg(&target)
+        .args(["--", "-Z", "unstable-options", "--output-format", "json"])
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env_remove("RUSTDOCFLAGS")
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(status.success(), "cargo rustdoc: {status}");
+    let name = package.replace('-', "_");
+    Ok(target.join("doc").join(name).with_extension("json"))
 }
