@@ -52,19 +52,19 @@ mod tests {
     use icmptap::Snaplen;
     use icmptap_proto::{
         FamilyId, nlmsg,
-        request::{self, Wishes},
+        request::{self, SubscribeOptions},
     };
 
     use super::*;
 
     /// A request reads like its answer.
-    fn words(wishes: &mut Wishes) -> String {
-        wishes.hooks = Some(icmptap::Hooks(1));
-        wishes.families = Some(icmptap::Families(3));
-        wishes.snaplen = Some(Snaplen(576));
-        wishes.batch = Some(icmptap::BatchSize(3776));
-        wishes.flush_interval = Some(icmptap::FlushInterval { us: 1000 });
-        let bytes = request::subscribe(FamilyId(1), 1, wishes);
+    fn words(options: &mut SubscribeOptions) -> String {
+        options.hooks = Some(icmptap::Hooks(1));
+        options.families = Some(icmptap::Families(3));
+        options.snaplen = Some(Snaplen(576));
+        options.batch = Some(icmptap::BatchSize(3776));
+        options.flush_interval = Some(icmptap::FlushInterval { us: 1000 });
+        let bytes = request::subscribe(FamilyId(1), 1, options);
         let message = nlmsg::messages(&bytes).next().unwrap().unwrap();
         let parameters = Parameters::decode(&message.generic().unwrap()).unwrap();
         special(&parameters, |index| {
@@ -74,22 +74,22 @@ mod tests {
 
     #[test]
     fn what_is_special_is_said() {
-        assert_eq!(words(&mut Wishes::default()), "");
-        let mut wishes = Wishes::default();
-        wishes.icmp_types = Some([0, 8].into_iter().collect());
-        wishes.icmpv6_types = Some(TypeSet::NONE);
-        wishes.interface = Some(IfIndex(2));
-        wishes.sampling = Some(Sampling { one_in: 10 });
-        wishes.rate_limit = Some(RateLimit { per_second: 500 });
-        wishes.verdict = Some(Verdict::Drop);
-        wishes.all_netns = true;
+        assert_eq!(words(&mut SubscribeOptions::default()), "");
+        let mut options = SubscribeOptions::default();
+        options.icmp_types = Some([0, 8].into_iter().collect());
+        options.icmpv6_types = Some(TypeSet::NONE);
+        options.interface = Some(IfIndex(2));
+        options.sampling = Some(Sampling { one_in: 10 });
+        options.rate_limit = Some(RateLimit { per_second: 500 });
+        options.verdict = Some(Verdict::Drop);
+        options.all_netns = true;
         assert_eq!(
-            words(&mut wishes),
+            words(&mut options),
             "icmp types echo-reply+echo-request, icmpv6 types none, interface eth0, 1 in 10, \
              at most 500/s, drop, every netns"
         );
-        let mut wishes = Wishes::default();
-        wishes.interface = Some(IfIndex(3));
-        assert_eq!(words(&mut wishes), "interface if3");
+        let mut options = SubscribeOptions::default();
+        options.interface = Some(IfIndex(3));
+        assert_eq!(words(&mut options), "interface if3");
     }
 }

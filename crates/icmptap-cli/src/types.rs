@@ -73,14 +73,14 @@ fn words(set: &TypeSet, named: &[(u8, &str)]) -> String {
 fn ipv4() -> Vec<(u8, &'static str)> {
     let types = icmp::v4::Type::NAMED.iter();
     types
-        .filter_map(|named| Some((named.0, named.word()?)))
+        .filter_map(|named| Some((named.0, named.name()?)))
         .collect()
 }
 
 fn ipv6() -> Vec<(u8, &'static str)> {
     let types = icmp::v6::Type::NAMED.iter();
     types
-        .filter_map(|named| Some((named.0, named.word()?)))
+        .filter_map(|named| Some((named.0, named.name()?)))
         .collect()
 }
 

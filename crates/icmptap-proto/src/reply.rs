@@ -141,8 +141,8 @@ impl Family {
             }
         }
         Ok(Self {
-            id: held(id, "the family's id", body)?,
-            version: held(version, "the family's version", body)?,
+            id: required(id, "the family's id", body)?,
+            version: required(version, "the family's version", body)?,
         })
     }
 }
@@ -239,15 +239,15 @@ impl Info {
             }
         }
         Ok(Self {
-            module_version: held(module_version, "a module version", body)?,
-            schema_version: held(schema_version, "a schema version", body)?,
-            boot_id: held(boot_id, "a boot id", body)?,
-            hooks: held(hooks, "hooks", body)?,
-            families: held(families, "families", body)?,
-            snaplen_max: held(snaplen_max, "a largest snaplen", body)?,
-            batch_min: held(batch_min, "a smallest batch", body)?,
-            batch_max: held(batch_max, "a largest batch", body)?,
-            flush_max: held(flush_max, "a longest flush interval", body)?,
+            module_version: required(module_version, "a module version", body)?,
+            schema_version: required(schema_version, "a schema version", body)?,
+            boot_id: required(boot_id, "a boot id", body)?,
+            hooks: required(hooks, "hooks", body)?,
+            families: required(families, "families", body)?,
+            snaplen_max: required(snaplen_max, "a largest snaplen", body)?,
+            batch_min: required(batch_min, "a smallest batch", body)?,
+            batch_max: required(batch_max, "a largest batch", body)?,
+            flush_max: required(flush_max, "a longest flush interval", body)?,
             filter_max,
             max_bytes,
         })
@@ -361,11 +361,11 @@ impl Parameters {
             }
         }
         Ok(Self {
-            hooks: held(hooks, "hooks", body)?,
-            families: held(families, "families", body)?,
-            snaplen: held(snaplen, "a snaplen", body)?,
-            batch: held(batch, "a batch size", body)?,
-            flush_interval: held(flush_interval, "a flush interval", body)?,
+            hooks: required(hooks, "hooks", body)?,
+            families: required(families, "families", body)?,
+            snaplen: required(snaplen, "a snaplen", body)?,
+            batch: required(batch, "a batch size", body)?,
+            flush_interval: required(flush_interval, "a flush interval", body)?,
             icmp_types,
             icmpv6_types,
             interface,
@@ -449,11 +449,11 @@ impl SubscriptionInfo {
         Ok(Self {
             parameters: Parameters::decode(body)?,
             counters: Counters::decode(body)?,
-            port: held(port, "a port id", body)?,
-            protocol: held(protocol, "a protocol", body)?,
-            netns: held(netns, "a netns", body)?,
+            port: required(port, "a port id", body)?,
+            protocol: required(protocol, "a protocol", body)?,
+            netns: required(netns, "a netns", body)?,
             pid,
-            command: held(command, "a command", body)?,
+            command: required(command, "a command", body)?,
             id,
             bytes,
             taps_missing,
@@ -488,9 +488,9 @@ impl Stats {
     pub fn decode(body: &Generic<'_>) -> Result<Self, DecodeError> {
         let attrs = StatsAttrs::decode(body)?;
         Ok(Self {
-            netns: held(attrs.netns, "a netns", body)?,
-            subscriptions: held(attrs.subscriptions, "a number of subscriptions", body)?,
-            counters: held(attrs.counters, "counters", body)?,
+            netns: required(attrs.netns, "a netns", body)?,
+            subscriptions: required(attrs.subscriptions, "a number of subscriptions", body)?,
+            counters: required(attrs.counters, "counters", body)?,
             bytes: attrs.bytes,
             bytes_total: attrs.bytes_total,
         })
@@ -517,9 +517,9 @@ impl CpuStats {
     pub fn decode(body: &Generic<'_>) -> Result<Self, DecodeError> {
         let attrs = StatsAttrs::decode(body)?;
         Ok(Self {
-            cpu: held(attrs.cpu, "a CPU", body)?,
-            netns: held(attrs.netns, "a netns", body)?,
-            counters: held(attrs.counters, "counters", body)?,
+            cpu: required(attrs.cpu, "a CPU", body)?,
+            netns: required(attrs.netns, "a netns", body)?,
+            counters: required(attrs.counters, "counters", body)?,
         })
     }
 }
@@ -603,7 +603,7 @@ impl Counters {
                 nest = Some(attr);
             }
         }
-        Self::of(&held(nest, "counters", body)?, body)
+        Self::of(&required(nest, "counters", body)?, body)
     }
 
     fn of(nest: &Attr<'_>, body: &Generic<'_>) -> Result<Self, DecodeError> {
@@ -629,17 +629,17 @@ impl Counters {
             *counter = Some(attr.u64("a counter")?);
         }
         Ok(Self {
-            matched: held(matched, "the counter `matched`", body)?,
-            delivered: held(delivered, "the counter `delivered`", body)?,
-            lost_overrun: held(lost_overrun, "the counter `lost_overrun`", body)?,
-            lost_nomem: held(lost_nomem, "the counter `lost_nomem`", body)?,
+            matched: required(matched, "the counter `matched`", body)?,
+            delivered: required(delivered, "the counter `delivered`", body)?,
+            lost_overrun: required(lost_overrun, "the counter `lost_overrun`", body)?,
+            lost_nomem: required(lost_nomem, "the counter `lost_nomem`", body)?,
             lost_ratelimit: lost_ratelimit.unwrap_or(0),
-            queued: held(queued, "the counter `queued`", body)?,
+            queued: required(queued, "the counter `queued`", body)?,
             sampled_out: sampled_out.unwrap_or(0),
         })
     }
 }
 
-fn held<T>(value: Option<T>, what: &'static str, body: &Generic<'_>) -> Result<T, DecodeError> {
+fn required<T>(value: Option<T>, what: &'static str, body: &Generic<'_>) -> Result<T, DecodeError> {
     value.ok_or(DecodeError::Missing { what, at: body.at })
 }

@@ -15,7 +15,7 @@ use crate::{
 /// What a subscription asks for. `None` leaves the choice to the kernel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Wishes {
+pub struct SubscribeOptions {
     /// Where to look; the kernel's default is prerouting.
     pub hooks: Option<Hooks>,
     /// What to look for; the kernel's default is every family it can tap.
@@ -45,7 +45,7 @@ pub struct Wishes {
     pub all_netns: bool,
 }
 
-impl Wishes {
+impl SubscribeOptions {
     /// The first option that a module of this schema version does not know, as
     /// `icmptap listen` calls it, and the schema version that brought it.
     pub fn unknown_to(&self, schema: u32) -> Option<(&'static str, u32)> {
@@ -150,9 +150,9 @@ pub fn get_info(family: FamilyId, seq: u32) -> Vec<u8> {
 
 /// `ICMPTAP_CMD_SUBSCRIBE`. Answer:
 /// [`reply::Parameters`](crate::reply::Parameters); events may come before it.
-pub fn subscribe(family: FamilyId, seq: u32, wishes: &Wishes) -> Vec<u8> {
+pub fn subscribe(family: FamilyId, seq: u32, options: &SubscribeOptions) -> Vec<u8> {
     let mut writer = command(family, 0, seq, sys::ICMPTAP_CMD_SUBSCRIBE);
-    for (kind, value) in wishes.attributes() {
+    for (kind, value) in options.attributes() {
         writer.attr(kind, &value);
     }
     writer.finish()

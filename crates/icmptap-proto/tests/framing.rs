@@ -6,7 +6,7 @@ use icmptap_proto::{
     event::Batch,
     nlmsg,
     reply::{Age, Counters, CpuStats, Done, Info, Parameters, Stats, Status, SubscriptionInfo},
-    request::{self, Wishes},
+    request::{self, SubscribeOptions},
     testing::{self, FAMILY, Record},
 };
 use netlink_packet_core::{
@@ -74,9 +74,9 @@ fn ours(bytes: &[u8]) -> Seen {
 
 #[test]
 fn the_oracle_reads_our_requests() {
-    let mut wishes = Wishes::default();
-    wishes.hooks = Some(Hooks(0x1f));
-    wishes.snaplen = Some(Snaplen(96));
+    let mut options = SubscribeOptions::default();
+    options.hooks = Some(Hooks(0x1f));
+    options.snaplen = Some(Snaplen(96));
     let expected = (
         FAMILY.0,
         1,
@@ -88,7 +88,7 @@ fn the_oracle_reads_our_requests() {
             (3, 96u32.to_ne_bytes().to_vec()),
         ],
     );
-    assert_eq!(oracle(&request::subscribe(FAMILY, 77, &wishes)), expected);
+    assert_eq!(oracle(&request::subscribe(FAMILY, 77, &options)), expected);
     assert_eq!(
         oracle(&request::get_info(FAMILY, 5)),
         (FAMILY.0, 1, 5, 1, 1, vec![])
@@ -122,20 +122,20 @@ fn the_oracle_reads_our_requests() {
 }
 
 /// A wish for everything of schema version 2.
-fn newer_wishes() -> Wishes {
-    let mut wishes = Wishes::default();
-    wishes.icmp_types = Some([0, 8].into_iter().collect());
-    wishes.icmpv6_types = Some(TypeSet::ALL);
-    wishes.interface = Some(IfIndex(3));
+fn newer_options() -> SubscribeOptions {
+    let mut options = SubscribeOptions::default();
+    options.icmp_types = Some([0, 8].into_iter().collect());
+    options.icmpv6_types = Some(TypeSet::ALL);
+    options.interface = Some(IfIndex(3));
     // tcpdump -ddd -y RAW icmp
     let program = [(0x30, 0, 0, 0), (0x54, 0, 0, 0xf0), (6, 1, 2, 0x1_0203)];
     let program = program.map(|(code, jt, jf, k)| Instruction { code, jt, jf, k });
-    wishes.filter = Some(Program::try_from(program.to_vec()).unwrap());
-    wishes.sampling = Some(Sampling { one_in: 10 });
-    wishes.rate_limit = Some(RateLimit { per_second: 1000 });
-    wishes.verdict = Some(Verdict::Drop);
-    wishes.all_netns = true;
-    wishes
+    options.filter = Some(Program::try_from(program.to_vec()).unwrap());
+    options.sampling = Some(Sampling { one_in: 10 });
+    options.rate_limit = Some(RateLimit { per_second: 1000 });
+    options.verdict = Some(Verdict::Drop);
+    options.all_netns = true;
+    options
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn the_oracle_reads_every_option() {
         program.extend([jt, jf]);
         program.extend(k.to_ne_bytes());
     }
-    let (.., attributes) = oracle(&request::subscribe(FAMILY, 1, &newer_wishes()));
+    let (.., attributes) = oracle(&request::subscribe(FAMILY, 1, &newer_options()));
     let expected = [
         (7, types),
         (8, vec![0xff; 32]),
@@ -175,10 +175,10 @@ fn the_longest_filter_fits_into_its_attribute() {
         jf: 0,
         k: 7,
     };
-    let mut wishes = Wishes::default();
-    wishes.filter = Some(vec![instruction; Program::MAX].try_into().unwrap());
-    wishes.verdict = Some(Verdict::Drop);
-    let bytes = request::subscribe(FAMILY, 1, &wishes);
+    let mut options = SubscribeOptions::default();
+    options.filter = Some(vec![instruction; Program::MAX].try_into().unwrap());
+    options.verdict = Some(Verdict::Drop);
+    let bytes = request::subscribe(FAMILY, 1, &options);
     assert_eq!(oracle(&bytes), ours(&bytes));
     let (.., attributes) = ours(&bytes);
     assert_eq!(attributes[0].1.len(), 4096 * 8);
@@ -187,7 +187,7 @@ fn the_longest_filter_fits_into_its_attribute() {
 
 #[test]
 fn every_option_has_the_name_that_the_command_gives_it() {
-    let bytes = request::subscribe(FAMILY, 1, &newer_wishes());
+    let bytes = request::subscribe(FAMILY, 1, &newer_options());
     let generic = first(&bytes);
     let names: Vec<_> = nlmsg::attributes(generic.body, generic.at)
         // The kernel points at the attribute's header.
@@ -210,13 +210,13 @@ fn every_option_has_the_name_that_the_command_gives_it() {
 
 #[test]
 fn what_an_older_module_does_not_know_is_named() {
-    let mut wishes = Wishes::default();
-    wishes.snaplen = Some(Snaplen(1));
-    assert_eq!(wishes.unknown_to(1), None);
-    wishes.all_netns = true;
-    assert_eq!(wishes.unknown_to(1), Some(("all-netns", 2)));
-    assert_eq!(wishes.unknown_to(2), None);
-    assert_eq!(newer_wishes().unknown_to(1), Some(("type", 2)));
+    let mut options = SubscribeOptions::default();
+    options.snaplen = Some(Snaplen(1));
+    assert_eq!(options.unknown_to(1), None);
+    options.all_netns = true;
+    assert_eq!(options.unknown_to(1), Some(("all-netns", 2)));
+    assert_eq!(options.unknown_to(2), None);
+    assert_eq!(newer_options().unknown_to(1), Some(("type", 2)));
 }
 
 fn first(bytes: &[u8]) -> nlmsg::Generic<'_> {
@@ -484,21 +484,21 @@ proptest! {
         types: [Vec<u8>; 2],
         all_netns: bool,
     ) {
-        let mut wishes = Wishes::default();
-        wishes.hooks = Some(Hooks(n[0]));
-        wishes.families = Some(Families(n[1]));
-        wishes.snaplen = Some(Snaplen(n[2]));
-        wishes.batch = Some(BatchSize(n[3]));
-        wishes.flush_interval = Some(FlushInterval { us: n[4] });
+        let mut options = SubscribeOptions::default();
+        options.hooks = Some(Hooks(n[0]));
+        options.families = Some(Families(n[1]));
+        options.snaplen = Some(Snaplen(n[2]));
+        options.batch = Some(BatchSize(n[3]));
+        options.flush_interval = Some(FlushInterval { us: n[4] });
         let types = types.map(|types| types.into_iter().collect::<TypeSet>());
-        wishes.icmp_types = Some(types[0]);
-        wishes.icmpv6_types = Some(types[1]);
-        wishes.interface = Some(IfIndex(n[5]));
-        wishes.sampling = Some(Sampling { one_in: n[6] });
-        wishes.rate_limit = Some(RateLimit { per_second: n[7] });
-        wishes.verdict = Some(Verdict::from_number(n[8]));
-        wishes.all_netns = all_netns;
-        let bytes = request::subscribe(FamilyId(family), seq, &wishes);
+        options.icmp_types = Some(types[0]);
+        options.icmpv6_types = Some(types[1]);
+        options.interface = Some(IfIndex(n[5]));
+        options.sampling = Some(Sampling { one_in: n[6] });
+        options.rate_limit = Some(RateLimit { per_second: n[7] });
+        options.verdict = Some(Verdict::from_number(n[8]));
+        options.all_netns = all_netns;
+        let bytes = request::subscribe(FamilyId(family), seq, &options);
         prop_assert_eq!(oracle(&bytes), ours(&bytes));
         let generic = nlmsg::messages(&bytes).next().unwrap().unwrap().generic().unwrap();
         let parameters = Parameters::decode(&generic).unwrap();

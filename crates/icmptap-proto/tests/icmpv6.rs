@@ -398,7 +398,7 @@ fn names() {
     assert_eq!(Type(1).code_word(9), None);
     assert_eq!(Type(128).code_word(0), None);
     assert_eq!(Type::NAMED.len(), 44);
-    let mut words: Vec<_> = Type::NAMED.iter().map(|t| t.word().unwrap()).collect();
+    let mut words: Vec<_> = Type::NAMED.iter().map(|t| t.name().unwrap()).collect();
     words.sort_unstable();
     words.dedup();
     assert_eq!(words.len(), Type::NAMED.len(), "a word is one type");

@@ -9,7 +9,7 @@ use icmptap_proto::{
     imp2, nlmsg,
     nlmsg::{Generic, Message},
     reply::{Counters, Info, Parameters, Refusal, Status},
-    request::{self, Wishes},
+    request::{self, SubscribeOptions},
     sequence::{Lost, SequenceError, Tracker},
     testing::{self, FAMILY, Record},
 };
@@ -38,19 +38,19 @@ fn with_event<R>(record: Record, check: impl FnOnce(EventRef<'_>) -> R) -> R {
     check(batch(&bytes).events().next().unwrap().unwrap())
 }
 
-fn wishes() -> Wishes {
-    let mut wishes = Wishes::default();
-    wishes.hooks = Some(Hooks::from_iter([Hook::Input, Hook::Output]));
-    wishes.families = Some(Families::from_iter(Family::ALL));
-    wishes.snaplen = Some(Snaplen(128));
-    wishes.batch = Some(BatchSize(4000));
-    wishes.flush_interval = Some(FlushInterval { us: 500 });
-    wishes
+fn options() -> SubscribeOptions {
+    let mut options = SubscribeOptions::default();
+    options.hooks = Some(Hooks::from_iter([Hook::Input, Hook::Output]));
+    options.families = Some(Families::from_iter(Family::ALL));
+    options.snaplen = Some(Snaplen(128));
+    options.batch = Some(BatchSize(4000));
+    options.flush_interval = Some(FlushInterval { us: 500 });
+    options
 }
 
 #[test]
 fn a_subscribe_request_is_what_a_subscribe_reply_is() {
-    let bytes = request::subscribe(FAMILY, 9, &wishes());
+    let bytes = request::subscribe(FAMILY, 9, &options());
     let message = only(&bytes);
     assert_eq!((message.kind, message.flags, message.seq), (FAMILY.0, 1, 9));
     let parameters = Parameters::decode(&generic(&bytes)).unwrap();
@@ -63,12 +63,15 @@ fn a_subscribe_request_is_what_a_subscribe_reply_is() {
 
 #[test]
 fn what_is_not_wished_for_is_not_sent() {
-    assert_eq!(request::subscribe(FAMILY, 9, &Wishes::default()).len(), 20);
+    assert_eq!(
+        request::subscribe(FAMILY, 9, &SubscribeOptions::default()).len(),
+        20
+    );
 }
 
 #[test]
 fn an_offset_names_the_option() {
-    let bytes = request::subscribe(FAMILY, 9, &wishes());
+    let bytes = request::subscribe(FAMILY, 9, &options());
     assert_eq!(request::option_at(&bytes, 20), Some("hook"));
     assert_eq!(request::option_at(&bytes, 36), Some("snaplen"));
     assert_eq!(request::option_at(&bytes, 37), None);
@@ -146,7 +149,7 @@ fn a_refusal_carries_the_kernels_words() {
 #[test]
 fn a_refusal_that_brings_the_request_back_is_read_past_it() {
     // Without NLM_F_CAPPED, the whole request follows the errno.
-    let request = request::subscribe(FAMILY, 4, &wishes());
+    let request = request::subscribe(FAMILY, 4, &options());
     let capped = testing::refusal(4, 34, Some(("no", 20)));
     let mut bytes = capped[..20].to_vec();
     bytes.extend(&request);

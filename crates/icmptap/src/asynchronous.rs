@@ -110,13 +110,13 @@ impl AsyncSubscription {
         self.session.summary()
     }
 
-    /// Never [`Step::Hungry`].
+    /// Never [`Step::NeedsData`].
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<Step, Error>> {
         // In a flood it would never wait, and nobody else would run.
         let turn = ready!(coop::poll_proceed(cx));
         loop {
             match self.session.next() {
-                Ok(Step::Hungry) => {}
+                Ok(Step::NeedsData) => {}
                 result => {
                     turn.made_progress();
                     return Poll::Ready(result);

@@ -2,7 +2,7 @@
 
 use icmptap_proto::{
     BatchSize, Families, FlushInterval, Hooks, IfIndex, Instruction, ProgramTooLong, RateLimit,
-    Sampling, Snaplen, TypeSet, Verdict, request::Wishes,
+    Sampling, Snaplen, TypeSet, Verdict, request::SubscribeOptions,
 };
 
 #[cfg(feature = "tokio")]
@@ -18,38 +18,38 @@ use crate::{Error, Subscription, session::Session, socket::RECEIVE_BUFFER};
 /// matched: each packet gets a sequence number, and is an event or a loss.
 #[derive(Debug, Clone, Default)]
 pub struct Builder {
-    wishes: Wishes,
+    options: SubscribeOptions,
     receive_buffer: Option<usize>,
 }
 
 impl Builder {
     /// Where to look; prerouting unless told otherwise.
     pub fn hooks(mut self, hooks: Hooks) -> Self {
-        self.wishes.hooks = Some(hooks);
+        self.options.hooks = Some(hooks);
         self
     }
 
     /// What to look for; every family the module can tap unless told otherwise.
     pub fn families(mut self, families: Families) -> Self {
-        self.wishes.families = Some(families);
+        self.options.families = Some(families);
         self
     }
 
     /// Packet bytes to keep; 576 unless told otherwise.
     pub fn snaplen(mut self, snaplen: Snaplen) -> Self {
-        self.wishes.snaplen = Some(snaplen);
+        self.options.snaplen = Some(snaplen);
         self
     }
 
     /// Bytes of a full batch; 3,776 unless told otherwise.
     pub fn batch(mut self, batch: BatchSize) -> Self {
-        self.wishes.batch = Some(batch);
+        self.options.batch = Some(batch);
         self
     }
 
     /// Longest wait in a batch; 1,000 µs unless told otherwise.
     pub fn flush_interval(mut self, interval: FlushInterval) -> Self {
-        self.wishes.flush_interval = Some(interval);
+        self.options.flush_interval = Some(interval);
         self
     }
 
@@ -65,13 +65,13 @@ impl Builder {
     /// type (a later fragment, or one that is too short) is taken only if all
     /// are.
     pub fn icmp_types(mut self, types: TypeSet) -> Self {
-        self.wishes.icmp_types = Some(types);
+        self.options.icmp_types = Some(types);
         self
     }
 
     /// Types of ICMPv6 to take, in the same way.
     pub fn icmpv6_types(mut self, types: TypeSet) -> Self {
-        self.wishes.icmpv6_types = Some(types);
+        self.options.icmpv6_types = Some(types);
         self
     }
 
@@ -80,7 +80,7 @@ impl Builder {
     /// made in: with [`all_netns`](Self::all_netns) the kernel refuses it, as its
     /// number is another interface's elsewhere.
     pub fn interface(mut self, index: IfIndex) -> Self {
-        self.wishes.interface = Some(index);
+        self.options.interface = Some(index);
         self
     }
 
@@ -97,7 +97,7 @@ impl Builder {
     /// The filter is not well formed, or there is no libpcap.
     #[cfg(feature = "pcap")]
     pub fn filter(mut self, expression: &str) -> Result<Self, FilterError> {
-        self.wishes.filter = Some(filter::compile(expression)?);
+        self.options.filter = Some(filter::compile(expression)?);
         Ok(self)
     }
 
@@ -112,20 +112,20 @@ impl Builder {
         mut self,
         instructions: Vec<Instruction>,
     ) -> Result<Self, ProgramTooLong> {
-        self.wishes.filter = Some(instructions.try_into()?);
+        self.options.filter = Some(instructions.try_into()?);
         Ok(self)
     }
 
     /// Takes one packet in so many; every one unless told otherwise.
     pub fn sampling(mut self, sampling: Sampling) -> Self {
-        self.wishes.sampling = Some(sampling);
+        self.options.sampling = Some(sampling);
         self
     }
 
     /// Takes so many events per second at most; without limit unless told
     /// otherwise. What is beyond is lost, and counted as `lost_ratelimit`.
     pub fn rate_limit(mut self, limit: RateLimit) -> Self {
-        self.wishes.rate_limit = Some(limit);
+        self.options.rate_limit = Some(limit);
         self
     }
 
@@ -133,7 +133,7 @@ impl Builder {
     /// otherwise. [`Verdict::Drop`] holds while the subscription lives, for
     /// those that are lost as events as well.
     pub fn verdict(mut self, verdict: Verdict) -> Self {
-        self.wishes.verdict = Some(verdict);
+        self.options.verdict = Some(verdict);
         self
     }
 
@@ -142,7 +142,7 @@ impl Builder {
     /// initial user namespace, and a socket in a network namespace that belongs to
     /// it: elsewhere others could read what this socket is sent.
     pub fn all_netns(mut self, all: bool) -> Self {
-        self.wishes.all_netns = all;
+        self.options.all_netns = all;
         self
     }
 
@@ -170,6 +170,6 @@ impl Builder {
 
     fn session(&self) -> Result<Session, Error> {
         let receive_buffer = self.receive_buffer.unwrap_or(RECEIVE_BUFFER);
-        Session::start(&self.wishes, receive_buffer)
+        Session::start(&self.options, receive_buffer)
     }
 }

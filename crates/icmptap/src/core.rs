@@ -56,7 +56,7 @@ pub(crate) enum Step {
     Event,
     Lost(Lost),
     /// Everything that was received has been handed out.
-    Hungry,
+    NeedsData,
     /// The subscription has ended, and nothing is left.
     Ended,
 }
@@ -241,7 +241,7 @@ impl Core {
         }
     }
 
-    /// Where to receive the next datagram, after [`Step::Hungry`].
+    /// Where to receive the next datagram, after [`Step::NeedsData`].
     pub(crate) fn buffer(&mut self) -> &mut Datagram {
         self.next_message = 0;
         self.cursor = Cursor::default();
@@ -280,7 +280,7 @@ impl Core {
             } else if let Phase::Ended(_) = self.phase {
                 return Ok(Step::Ended);
             } else {
-                return Ok(Step::Hungry);
+                return Ok(Step::NeedsData);
             }
         }
     }
@@ -433,7 +433,7 @@ mod tests {
                     steps.push('e');
                 }
                 Step::Lost(lost) => steps.push_str(&lost.count.to_string()),
-                Step::Hungry => return steps + "?",
+                Step::NeedsData => return steps + "?",
                 Step::Ended => return steps + ".",
             }
         }

@@ -220,7 +220,7 @@ fn about(option: &Option<&'static str>) -> String {
 #[cfg(test)]
 mod tests {
     use icmptap_proto::{
-        BootId, FamilyId, Snaplen, nlmsg, reply::Status, request::Wishes, testing,
+        BootId, FamilyId, Snaplen, nlmsg, reply::Status, request::SubscribeOptions, testing,
     };
 
     use super::*;
@@ -231,9 +231,9 @@ mod tests {
         let Status::Refused(refusal) = Status::decode(&message).unwrap() else {
             panic!()
         };
-        let mut wishes = Wishes::default();
-        wishes.snaplen = Some(Snaplen(70_000));
-        let asked = request::subscribe(FamilyId(1), 1, &wishes);
+        let mut options = SubscribeOptions::default();
+        options.snaplen = Some(Snaplen(70_000));
+        let asked = request::subscribe(FamilyId(1), 1, &options);
         Error::refused(operation, refusal, &asked).to_string()
     }
 

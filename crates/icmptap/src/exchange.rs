@@ -171,7 +171,7 @@ pub(crate) mod tests {
     use icmptap_proto::{
         BootId,
         reply::{Counters, CpuStats, Info, Parameters, Stats},
-        request::{self, Wishes},
+        request::{self, SubscribeOptions},
         testing::{self, FAMILY, Record},
     };
 
@@ -252,17 +252,17 @@ pub(crate) mod tests {
     }
 
     fn subscribe(exchange: Exchange<'_, Script>) -> Result<Answer<Parameters>, Error> {
-        let wishes = Wishes::default();
+        let options = SubscribeOptions::default();
         exchange.ask(
             Operation::Subscribe,
-            |family, seq| request::subscribe(family, seq, &wishes),
+            |family, seq| request::subscribe(family, seq, &options),
             Parameters::decode,
         )
     }
 
     /// How many events come, of how many batches whose numbers are right.
     fn drained(core: &mut Core) -> (u64, u64) {
-        while core.advance().unwrap() != Step::Hungry {
+        while core.advance().unwrap() != Step::NeedsData {
             core.next_event();
         }
         let tally = core.tally();

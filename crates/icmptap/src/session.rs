@@ -4,7 +4,7 @@ use icmptap_proto::{
     BatchSize, Snaplen,
     event::{EventRef, Place},
     reply::{Info, Parameters},
-    request::{self, Wishes},
+    request::{self, SubscribeOptions},
 };
 
 use crate::{
@@ -27,17 +27,17 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn start(wishes: &Wishes, receive_buffer: usize) -> Result<Self, Error> {
+    pub(crate) fn start(options: &SubscribeOptions, receive_buffer: usize) -> Result<Self, Error> {
         let mut client = Client::open()?;
         let module = client.info()?;
-        if let Some((option, needed)) = wishes.unknown_to(module.schema_version) {
+        if let Some((option, needed)) = options.unknown_to(module.schema_version) {
             return Err(Error::too_old(option, needed, module));
         }
         let receive_buffer = client.socket.set_receive_buffer(receive_buffer)?;
-        client.make_room(room(wishes.batch, wishes.snaplen));
+        client.make_room(room(options.batch, options.snaplen));
         let parameters = client.ask(
             Operation::Subscribe,
-            |family, seq| request::subscribe(family, seq, wishes),
+            |family, seq| request::subscribe(family, seq, options),
             Parameters::decode,
         )?;
         client.make_room(room(Some(parameters.batch), Some(parameters.snaplen)));
@@ -70,12 +70,12 @@ impl Session {
         &self.client.socket
     }
 
-    /// What comes next, of what is there. [`Step::Hungry`]: nothing is, wait
+    /// What comes next, of what is there. [`Step::NeedsData`]: nothing is, wait
     /// until [`socket`](Self::socket) has something or the stopper was used.
     pub(crate) fn next(&mut self) -> Result<Step, Error> {
         loop {
             match self.client.core.advance()? {
-                Step::Hungry => {}
+                Step::NeedsData => {}
                 step => return Ok(step),
             }
             if self.stopper.is_stopped() {
@@ -87,7 +87,7 @@ impl Session {
             }
             match core.on_empty()? {
                 Empty::Send(again) => socket.send(&again)?,
-                Empty::Wait => return Ok(Step::Hungry),
+                Empty::Wait => return Ok(Step::NeedsData),
             }
         }
     }
@@ -113,7 +113,7 @@ impl Session {
                 Some(Item::Event(self.event(place)))
             }
             Step::Lost(lost) => Some(Item::Lost(lost)),
-            Step::Hungry | Step::Ended => None,
+            Step::NeedsData | Step::Ended => None,
         }
     }
 
@@ -122,7 +122,7 @@ impl Session {
         match step {
             Step::Event => Some(Items::Events(self.client.core.events())),
             Step::Lost(lost) => Some(Items::Lost(lost)),
-            Step::Hungry | Step::Ended => None,
+            Step::NeedsData | Step::Ended => None,
         }
     }
 

@@ -164,16 +164,16 @@ impl Subscription {
         })
     }
 
-    /// [`Step::Hungry`]: the deadline has passed.
+    /// [`Step::NeedsData`]: the deadline has passed.
     fn wait(&mut self, deadline: Option<Instant>) -> Result<Step, Error> {
         loop {
             match self.session.next()? {
-                Step::Hungry => {}
+                Step::NeedsData => {}
                 step => return Ok(step),
             }
             let stopper = Some(self.session.stopper());
             if !self.session.socket().wait(stopper, deadline)? {
-                return Ok(Step::Hungry);
+                return Ok(Step::NeedsData);
             }
         }
     }

@@ -5,7 +5,7 @@ use icmptap_proto::FamilyId;
 use icmptap_proto::event::{Batch, is_batch};
 use icmptap_proto::nlmsg::{ERROR, Message, messages};
 use icmptap_proto::reply::{Counters, Refusal, Status};
-use icmptap_proto::request::{self, Wishes};
+use icmptap_proto::request::{self, SubscribeOptions};
 use icmptap_proto::sequence::Tracker;
 use icmptap_sys as sys;
 use rustix::io::{Errno, Result};
@@ -121,8 +121,8 @@ impl Subscriber {
     }
 
     /// Asks for a subscription.
-    pub fn subscribe(&mut self, wishes: &Wishes) -> Asked {
-        self.ask(|family, seq| request::subscribe(family, seq, wishes))
+    pub fn subscribe(&mut self, options: &SubscribeOptions) -> Asked {
+        self.ask(|family, seq| request::subscribe(family, seq, options))
     }
 
     /// Takes the next batches that are there already, `most` of them, and checks

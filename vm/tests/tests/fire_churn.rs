@@ -21,7 +21,7 @@ use icmptap::{
     BatchSize, Builder, Client, Error, Family, FlushInterval, Hook, Instruction, Item, RateLimit,
     Received, Sampling, Snaplen, Subscription, Verdict,
 };
-use icmptap_proto::request::Wishes;
+use icmptap_proto::request::SubscribeOptions;
 use icmptap_vm_tests::fire::asker;
 use icmptap_vm_tests::module::{self, Changed};
 use icmptap_vm_tests::net::{Namespace, Wire};
@@ -275,7 +275,7 @@ fn program(random: &mut Rng) -> Vec<Instruction> {
     ]
 }
 
-/// Any wishes.
+/// Any options.
 fn builder(random: &mut Rng) -> Builder {
     let mut builder = Subscription::builder()
         .snaplen(Snaplen(random.choice([0, 64, 576, 65_535]).expect("one")))
@@ -393,10 +393,10 @@ fn reuse_ports(scene: &Scene, wire: &Wire, mut random: Rng) {
 
 /// Subscribes with this port id when it is free, in the thread's namespace, and closes.
 fn take_port(scene: &Scene, family: u16, port: u32, random: &mut Rng) {
-    let mut wishes = Wishes::default();
-    wishes.hooks = Some([Hook::Input].into_iter().collect());
-    wishes.verdict = random.bool().then_some(Verdict::Drop);
-    wishes.all_netns = random.u8(0..4) == 0;
+    let mut options = SubscribeOptions::default();
+    options.hooks = Some([Hook::Input].into_iter().collect());
+    options.verdict = random.bool().then_some(Verdict::Drop);
+    options.all_netns = random.u8(0..4) == 0;
     let mut subscriber = loop {
         match Subscriber::open_at(family, port) {
             Ok(subscriber) => break subscriber,
@@ -405,7 +405,7 @@ fn take_port(scene: &Scene, family: u16, port: u32, random: &mut Rng) {
         thread::yield_now();
     };
     let begun = scene.with_module(|| {
-        let asked = subscriber.subscribe(&wishes);
+        let asked = subscriber.subscribe(&options);
         match asked.errno() {
             None => Ok(asked.is_done()),
             Some(Errno::USERS) => Ok(false),

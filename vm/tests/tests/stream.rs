@@ -8,7 +8,7 @@ use icmptap::event::EventRef;
 use icmptap::{BatchSize, FlushInterval, Item, Items, OwnedItem, Received, Snaplen, Subscription};
 use icmptap_proto::{
     FamilyId,
-    request::{self, Wishes},
+    request::{self, SubscribeOptions},
 };
 use icmptap_sys as sys;
 use icmptap_vm_tests::fire::asker;
@@ -306,10 +306,10 @@ fn memory_that_is_used_again_tells_nothing() {
         .right
         .enter(|| netlink::Socket::open(sys::NETLINK_GENERIC));
     let family = FamilyId(asker::family());
-    let mut wishes = Wishes::default();
-    wishes.flush_interval = Some(NEVER);
+    let mut options = SubscribeOptions::default();
+    options.flush_interval = Some(NEVER);
     reader
-        .send(&request::subscribe(family, 1, &wishes))
+        .send(&request::subscribe(family, 1, &options))
         .expect("send");
     reader.receive().expect("an answer");
     let fill = |data: &[u8]| {

@@ -219,7 +219,7 @@ fn objects(f: &mut fmt::Formatter<'_>, extensions: Extensions<'_>) -> fmt::Resul
 }
 
 fn interface(f: &mut fmt::Formatter<'_>, info: InterfaceInfo<'_>) -> fmt::Result {
-    write!(f, " {} interface", info.role.word().unwrap_or("other"))?;
+    write!(f, " {} interface", info.role.name().unwrap_or("other"))?;
     if let Some(name) = info.name {
         write!(f, " {name}")?;
     }

@@ -77,7 +77,7 @@ pub struct NeighborState(pub u8);
 
 impl NeighborState {
     /// The name as one word. 0 has none: the question was not about a neighbour.
-    pub fn word(self) -> Option<&'static str> {
+    pub fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             1 => "incomplete",
             2 => "reachable",
@@ -93,7 +93,7 @@ impl NeighborState {
 /// The word, or `state-7` where there is none.
 impl fmt::Display for NeighborState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.word() {
+        match self.name() {
             Some(word) => f.pad(word),
             None => write!(f, "state-{}", self.0),
         }

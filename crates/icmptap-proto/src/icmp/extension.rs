@@ -265,7 +265,7 @@ pub struct Role(pub u8);
 impl Role {
     /// The name as one word: the packet came in there, or by a part of it below
     /// IP; it would have gone out there; it would have met it next.
-    pub fn word(self) -> Option<&'static str> {
+    pub fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             0 => "incoming",
             1 => "incoming-sub-ip",

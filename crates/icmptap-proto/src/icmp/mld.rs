@@ -148,7 +148,7 @@ pub struct RecordType(pub u8);
 
 impl RecordType {
     /// The name as one word.
-    pub fn word(self) -> Option<&'static str> {
+    pub fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             1 => "mode-is-include",
             2 => "mode-is-exclude",
@@ -164,7 +164,7 @@ impl RecordType {
 /// The word, or `record-7` where there is none.
 impl fmt::Display for RecordType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.word() {
+        match self.name() {
             Some(word) => f.pad(word),
             None => write!(f, "record-{}", self.0),
         }

@@ -51,10 +51,10 @@ impl Type {
     }
 
     /// The name as one word.
-    pub fn word(self) -> Option<&'static str> {
+    pub fn name(self) -> Option<&'static str> {
         match self {
-            Self::V4(icmp_type) => icmp_type.word(),
-            Self::V6(icmp_type) => icmp_type.word(),
+            Self::V4(icmp_type) => icmp_type.name(),
+            Self::V6(icmp_type) => icmp_type.name(),
         }
     }
 

@@ -138,7 +138,7 @@ impl Preference {
     }
 
     /// The name as one word.
-    pub fn word(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self.0 {
             0 => "medium",
             1 => "high",
@@ -150,7 +150,7 @@ impl Preference {
 
 impl fmt::Display for Preference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+        f.pad(self.name())
     }
 }
 

@@ -30,7 +30,7 @@ macro_rules! open_enum {
             }
 
             /// The name as one word.
-            pub fn word(self) -> Option<&'static str> {
+            pub fn name(self) -> Option<&'static str> {
                 match self {
                     $(Self::$constant => Some($word),)*
                     _ => None,
@@ -41,7 +41,7 @@ macro_rules! open_enum {
         #[doc = concat!("The word, or `", $noun, "-` and the number where there is none.")]
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                match self.word() {
+                match self.name() {
                     Some(word) => f.pad(word),
                     None => write!(f, concat!($noun, "-{}"), self.0),
                 }

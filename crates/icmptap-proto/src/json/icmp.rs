@@ -384,7 +384,7 @@ impl Icmp {
     fn of(icmp_type: icmp::Type, code: u8, echo: Option<icmp::Echo>) -> Self {
         Self {
             r#type: icmp_type.number(),
-            type_name: icmp_type.word(),
+            type_name: icmp_type.name(),
             code,
             code_name: icmp_type.code_word(code),
             id: echo.map(|echo| echo.id),
@@ -417,7 +417,7 @@ impl From<icmp::ExtendedEchoReply> for ExtendedEchoReply {
     fn from(reply: icmp::ExtendedEchoReply) -> Self {
         Self {
             state: reply.state.0,
-            state_name: reply.state.word(),
+            state_name: reply.state.name(),
             active: reply.active,
             ipv4: reply.ipv4,
             ipv6: reply.ipv6,
@@ -432,7 +432,7 @@ impl From<ndp::RouterAdvertisement<'_>> for RouterAdvertisement {
             managed: advertisement.managed,
             other: advertisement.other,
             home_agent: advertisement.home_agent,
-            preference: advertisement.preference.word(),
+            preference: advertisement.preference.name(),
             proxy: advertisement.proxy,
             reachable_ms: advertisement.reachable_ms,
             retrans_ms: advertisement.retrans_ms,
@@ -444,7 +444,7 @@ impl From<ndp::NdpOption<'_>> for NdpOption {
     fn from(option: ndp::NdpOption<'_>) -> Self {
         let mut json = Self {
             r#type: option.kind.0,
-            type_name: option.kind.word(),
+            type_name: option.kind.name(),
             ..Self::default()
         };
         match option.body {
@@ -462,7 +462,7 @@ impl From<ndp::NdpOption<'_>> for NdpOption {
             OptionBody::Route(route) => {
                 json.prefix = Some(route.prefix);
                 json.prefix_len = Some(route.len);
-                json.preference = Some(route.preference.word());
+                json.preference = Some(route.preference.name());
                 json.lifetime = Some(route.lifetime);
             }
             OptionBody::Rdnss(rdnss) => {
@@ -502,7 +502,7 @@ impl From<mld::Record<'_>> for MulticastRecord {
     fn from(record: mld::Record<'_>) -> Self {
         Self {
             r#type: record.kind.0,
-            type_name: record.kind.word(),
+            type_name: record.kind.name(),
             group: record.group,
             sources: record.sources().collect(),
         }
@@ -554,14 +554,14 @@ impl From<extension::Object<'_>> for Object {
     fn from(object: extension::Object<'_>) -> Self {
         let mut json = Self {
             class: object.class.0,
-            class_name: object.class.word(),
+            class_name: object.class.name(),
             ctype: object.ctype,
             ..Self::default()
         };
         match object.body {
             ObjectBody::Mpls(stack) => json.labels = Some(stack.iter().map(Label::from).collect()),
             ObjectBody::InterfaceInfo(info) => {
-                json.role = info.role.word();
+                json.role = info.role.name();
                 json.index = info.index;
                 json.address = info.address;
                 json.name = info.name.map(|name| name.to_string());

@@ -1,7 +1,7 @@
 //! Requests without memory.
 
 use icmptap::{Families, Family, Hook, Hooks, Instruction, TypeSet};
-use icmptap_proto::request::{self, Wishes};
+use icmptap_proto::request::{self, SubscribeOptions};
 use icmptap_proto::{
     BatchSize, FlushInterval, IfIndex, Program, RateLimit, Sampling, Snaplen, Verdict,
 };
@@ -152,21 +152,21 @@ pub(crate) fn of_imp2(watch: &Watch, tally: &mut Tally) {
 }
 
 /// Everything that can be wished for.
-fn everything() -> Wishes {
-    let mut wishes = Wishes::default();
-    wishes.hooks = Some(Hook::ALL.into_iter().collect::<Hooks>());
-    wishes.families = Some(Family::ALL.into_iter().collect::<Families>());
-    wishes.snaplen = Some(Snaplen(100));
-    wishes.batch = Some(BatchSize(65_000));
-    wishes.flush_interval = Some(FlushInterval { us: 1_000_000 });
-    wishes.icmp_types = Some([0, 8].into_iter().collect::<TypeSet>());
-    wishes.icmpv6_types = Some([128].into_iter().collect::<TypeSet>());
-    wishes.interface = Some(IfIndex(1));
-    wishes.filter = Some(program());
-    wishes.sampling = Some(Sampling { one_in: 2 });
-    wishes.rate_limit = Some(RateLimit { per_second: 1_000 });
-    wishes.verdict = Some(Verdict::Accept);
-    wishes
+fn everything() -> SubscribeOptions {
+    let mut options = SubscribeOptions::default();
+    options.hooks = Some(Hook::ALL.into_iter().collect::<Hooks>());
+    options.families = Some(Family::ALL.into_iter().collect::<Families>());
+    options.snaplen = Some(Snaplen(100));
+    options.batch = Some(BatchSize(65_000));
+    options.flush_interval = Some(FlushInterval { us: 1_000_000 });
+    options.icmp_types = Some([0, 8].into_iter().collect::<TypeSet>());
+    options.icmpv6_types = Some([128].into_iter().collect::<TypeSet>());
+    options.interface = Some(IfIndex(1));
+    options.filter = Some(program());
+    options.sampling = Some(Sampling { one_in: 2 });
+    options.rate_limit = Some(RateLimit { per_second: 1_000 });
+    options.verdict = Some(Verdict::Accept);
+    options
 }
 
 /// Takes everything, in so many instructions that it is moved when it is made.

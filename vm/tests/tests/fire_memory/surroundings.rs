@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use icmptap::{Client, Family, Hook, Subscription};
-use icmptap_proto::request::{self, Wishes};
+use icmptap_proto::request::{self, SubscribeOptions};
 use icmptap_sys as abi;
 use icmptap_vm_tests::fault::{self, Quiet, Stack, Watch, Which, nth};
 use icmptap_vm_tests::listen::Listener;
@@ -34,7 +34,7 @@ pub(crate) fn hooks_of_others(watch: &Watch, tally: &mut Tally) {
     wire.right.enter(|| {
         let mut asker = Asker::new(abi::NETLINK_GENERIC);
         let family = asker.family();
-        let subscribe = request::subscribe(family, 2, &Wishes::default());
+        let subscribe = request::subscribe(family, 2, &SubscribeOptions::default());
         let unsubscribe = request::unsubscribe(family, 3);
         asker.each(
             (watch, tally),
@@ -209,7 +209,7 @@ pub(crate) fn per_cpu_memory(watch: &Watch, tally: &mut Tally) {
     let wire = Wire::new();
     wire.right.enter(|| {
         let family = Asker::new(abi::NETLINK_GENERIC).family();
-        let subscribe = request::subscribe(family, 2, &Wishes::default());
+        let subscribe = request::subscribe(family, 2, &SubscribeOptions::default());
         let mut sockets = Vec::with_capacity(MANY + 32);
         let mut failed = false;
         // See fault::all().

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use icmptap::reply::Stats;
 use icmptap::{BatchSize, Client, Subscription};
-use icmptap_proto::request::Wishes;
+use icmptap_proto::request::SubscribeOptions;
 use icmptap_vm_tests::fire::asker::family;
 use icmptap_vm_tests::module::{self, Changed};
 use icmptap_vm_tests::net::Namespace;
@@ -22,10 +22,10 @@ const MIB: u64 = 1 << 20;
 const BATCH: u32 = 65_000;
 
 /// With batches so large that little else counts.
-fn large() -> Wishes {
-    let mut wishes = Wishes::default();
-    wishes.batch = Some(BatchSize(BATCH));
-    wishes
+fn large() -> SubscribeOptions {
+    let mut options = SubscribeOptions::default();
+    options.batch = Some(BatchSize(BATCH));
+    options
 }
 
 fn stats(namespace: &Namespace) -> Stats {
@@ -172,9 +172,9 @@ fn a_memory_cgroup_bounds_its_subscriptions() {
         limit.write_at(bytes.as_bytes(), 0).expect("a limit");
         let mut rest = readers.iter_mut();
         let refused = [BATCH, 3776].map(|batch| {
-            let mut wishes = Wishes::default();
-            wishes.batch = Some(BatchSize(batch));
-            let mut asked = rest.by_ref().map(|reader| reader.subscribe(&wishes));
+            let mut options = SubscribeOptions::default();
+            options.batch = Some(BatchSize(batch));
+            let mut asked = rest.by_ref().map(|reader| reader.subscribe(&options));
             asked.find(|asked| !asked.is_done())
         });
         limit.write_at(b"max", 0).expect("no limit");

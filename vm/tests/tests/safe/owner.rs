@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use icmptap::reply::SubscriptionInfo;
 use icmptap::{Client, Hook, Hooks, Subscription, Verdict};
-use icmptap_proto::request::{self, Wishes};
+use icmptap_proto::request::{self, SubscribeOptions};
 use icmptap_vm_tests::fire::asker::family;
 use icmptap_vm_tests::module::{self, Changed};
 use icmptap_vm_tests::net::Namespace;
@@ -23,11 +23,11 @@ const PORT: u32 = 1 << 30;
 const ROUNDS: u32 = 30;
 
 /// Everything that comes in, and nothing of it goes on.
-fn deaf() -> Wishes {
-    let mut wishes = Wishes::default();
-    wishes.hooks = Some([Hook::Input].into_iter().collect::<Hooks>());
-    wishes.verdict = Some(Verdict::Drop);
-    wishes
+fn deaf() -> SubscribeOptions {
+    let mut options = SubscribeOptions::default();
+    options.hooks = Some([Hook::Input].into_iter().collect::<Hooks>());
+    options.verdict = Some(Verdict::Drop);
+    options
 }
 
 /// Binds a port id as soon as it is free.

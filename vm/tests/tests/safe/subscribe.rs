@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use icmptap_proto::request::{self, Wishes};
+use icmptap_proto::request::{self, SubscribeOptions};
 use icmptap_vm_tests::fire::asker::family;
 use icmptap_vm_tests::net::Namespace;
 use icmptap_vm_tests::packet::{Pinger, echo, lose_a_flood};
@@ -65,7 +65,7 @@ fn the_reply_comes_before_the_first_event() {
                 reader.set_receive_buffer(size);
                 // Twice: the second one begins anew.
                 for _ in 0..2 {
-                    let asked = reader.subscribe(&Wishes::default());
+                    let asked = reader.subscribe(&SubscribeOptions::default());
                     let what = format!("{size} bytes, round {round}: {asked:?}");
                     assert_eq!(asked.batches_before, 0, "{what}");
                     assert!(asked.is_done(), "{what}");
@@ -92,7 +92,7 @@ fn what_has_not_begun_sends_nothing() {
                 for _ in 0..size / 256 * (round % 3) / 2 {
                     reader.send(request::get_info);
                 }
-                let asked = reader.subscribe(&Wishes::default());
+                let asked = reader.subscribe(&SubscribeOptions::default());
                 let what = format!("{size} bytes, round {round}: {asked:?}");
                 if !asked.is_done() {
                     refused += 1;
@@ -102,7 +102,7 @@ fn what_has_not_begun_sends_nothing() {
                     assert_eq!(reader.read(1), 0, "{what}");
                     let flushed = reader.ask(request::flush);
                     assert_eq!(flushed.errno(), Some(Errno::NOENT), "{what}");
-                    let again = reader.subscribe(&Wishes::default());
+                    let again = reader.subscribe(&SubscribeOptions::default());
                     assert_eq!(again.batches_before, 0, "{again:?}");
                     assert!(again.is_done(), "{again:?}");
                 }
