@@ -151,6 +151,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
             &kernel::chosen(&[], true)?,
             &args.options,
             &args.choice,
+            true,
             locked,
         )?;
         println!("{passed} passed, {failed} failed");
@@ -263,7 +264,8 @@ fn in_guest(
 ) -> Result<Ran> {
     let kernel = Some(run.kernel.name.as_str());
     let guest = Guest::prepare(options, kernel, true, Wanted::Tests, locked)?;
-    let errand = errand(&guest, run.share, choice, &choice.filters);
+    let binaries = guest.tests(run.share);
+    let errand = errand(&guest, binaries, choice, &choice.filters);
     let mut counts = Counts::default();
     let end = guest.run(errand, &mut |report| {
         match (line(report)?, prefix) {
@@ -329,15 +331,14 @@ fn cover(kernel: &str, guests: Vec<Option<Lines>>, choice: &Choice) -> Option<Ra
     })
 }
 
-/// The errand of running this share of the tests, of those that the filters let through.
-pub(crate) fn errand(
+/// The errand of running the tests of these binaries that the filters let through.
+pub(crate) fn errand<'b>(
     guest: &Guest<'_>,
-    share: Share,
+    binaries: impl Iterator<Item = &'b str>,
     choice: &Choice,
     filters: &[String],
 ) -> Errand<'static> {
-    let binaries: Vec<_> = guest
-        .tests(share)
+    let binaries: Vec<_> = binaries
         .map(|name| TestBinary {
             name: name.to_owned(),
             timeout_s: guest.scaled(choice.timeout(name)).as_secs(),

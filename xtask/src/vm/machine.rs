@@ -11,7 +11,7 @@ use icmptap_guest::{JOB, Job, MODULES, Report, TESTS, Task};
 
 use super::accel::Probed;
 use super::artifacts::{Binaries, Wanted};
-use super::boot::{End, Patience, boot};
+use super::boot::{End, IsEnough, Patience, boot};
 use super::cpio::Tree;
 use super::place::Place;
 use super::qemu::{Accel, Console, Machine};
@@ -192,9 +192,14 @@ impl<'a> Guest<'a> {
             total: Some(Duration::from_secs(5)),
             silence: None,
         };
-        let end = boot(&self.qemu, &machine, Expected::Boot, patience, &mut |_| {
-            Ok(())
-        })?;
+        let end = boot(
+            &self.qemu,
+            &machine,
+            Expected::Boot,
+            patience,
+            None,
+            &mut |_| Ok(()),
+        )?;
         phase.done();
         Ok(Probed::from(&end))
     }
@@ -216,15 +221,17 @@ impl<'a> Guest<'a> {
         errand: Errand<'_>,
         each: &mut dyn FnMut(&Report) -> Result<()>,
     ) -> Result<End> {
-        let end = self.watch(errand, each)?;
+        let end = self.watch(errand, None, each)?;
         self.complain(&end);
         Ok(end)
     }
 
-    /// As [`Guest::run`], for those who expect something to be wrong.
+    /// As [`Guest::run`], for those who expect something to be wrong, and have seen
+    /// enough of it when `is_enough` says so.
     pub(crate) fn watch(
         &self,
         errand: Errand<'_>,
+        is_enough: Option<IsEnough<'_>>,
         each: &mut dyn FnMut(&Report) -> Result<()>,
     ) -> Result<End> {
         let expected = match errand.task {
@@ -246,12 +253,13 @@ impl<'a> Guest<'a> {
         // A line of ours among a command's own would not be quiet.
         let mut phase = (std::io::stderr().is_terminal() && !interactive)
             .then(|| ui::phase("boot", self.title()));
-        let end = boot(&self.qemu, &machine, expected, patience, &mut |report| {
+        let each = &mut |report: &Report| {
             if let Some(phase) = phase.take() {
                 phase.done();
             }
             each(report)
-        })?;
+        };
+        let end = boot(&self.qemu, &machine, expected, patience, is_enough, each)?;
         drop(phase);
         Ok(end)
     }
