@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use super::{Message, Type, open_enum::open_enum, v4, v6};
+use super::{icmp_type::Type, message::Message, open_enum::open_enum, v4, v6};
 use crate::{
     bytes::{self, be16, be32},
     checksum::Checksum,
