@@ -2,7 +2,7 @@
 /*
  * Who listens, and what was counted: GET_SUBSCRIPTION and GET_STATS.
  *
- * Called by genl.c's table of commands.
+ * Called by commands.c: for its table, and for the reply to UNSUBSCRIBE.
  */
 
 #include <linux/capability.h>
