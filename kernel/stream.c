@@ -13,7 +13,7 @@
  * hook as a packet (docs/adr/0010-nothing-is-sent-from-a-hook.md).
  *
  * Called by hook.c for each packet, by subscription.c for the life of the
- * streams and by genl.c for FLUSH.
+ * streams and by commands.c for FLUSH.
  */
 
 #include <linux/bottom_half.h>
