@@ -1,39 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The generic-netlink family "icmptap": requests, replies and batches.
+ * The generic-netlink family "icmptap": the batches that leave through it, who
+ * may ask, and how an answer is made. What can be asked is in commands.c.
  *
  * docs/protocol.md says what goes over the wire; uapi/linux/icmptap.h is the
  * contract.
  */
 
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/genetlink.h>
 #include <linux/module.h>
 #include <linux/skbuff.h>
 #include <linux/user_namespace.h>
-#include <linux/uuid.h>
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
 
-#include "filter.h"
 #include "genl.h"
-#include "hook.h"
-#include "params.h"
-#include "report.h"
 #include "stream.h"
 #include "subscription.h"
-#include "version.h"
 
 #define EVENTS_HDRLEN	(NLMSG_HDRLEN + GENL_HDRLEN + \
 			 sizeof(struct icmptap_batch))
 
 /* Else the records would not be aligned; see uapi/linux/icmptap.h. */
 static_assert(EVENTS_HDRLEN % 8 == 0);
-
-/* Fresh per load: a reader sees that counters began again. */
-static u8 boot_id[16] __ro_after_init;
 
 /* Softirq or process context, stream->lock held. */
 static void open_events(struct sk_buff *msg,
@@ -76,7 +67,7 @@ static int send_events(const struct icmptap_sub *sub, struct sk_buff *msg,
 	return genlmsg_unicast(sub->net, msg, sub->portid);
 }
 
-static const struct icmptap_door genl_door = {
+const struct icmptap_door icmptap_genl_door = {
 	.owner = THIS_MODULE,
 	.hdrlen = EVENTS_HDRLEN,
 	.open = open_events,
@@ -168,238 +159,22 @@ int icmptap_genl_send_reply(struct sk_buff *msg, void *header, int err,
 	return genlmsg_reply(msg, info);
 }
 
-static int put_info(struct sk_buff *msg)
-{
-	if (nla_put_string(msg, ICMPTAP_INFO_MODULE_VERSION, ICMPTAP_VERSION) ||
-	    nla_put_u32(msg, ICMPTAP_INFO_SCHEMA_VERSION,
-			ICMPTAP_SCHEMA_VERSION) ||
-	    nla_put(msg, ICMPTAP_INFO_BOOT_ID, sizeof(boot_id), boot_id) ||
-	    nla_put_u32(msg, ICMPTAP_INFO_HOOKS, ICMPTAP_HOOKS) ||
-	    nla_put_u32(msg, ICMPTAP_INFO_FAMILIES, ICMPTAP_FAMILIES) ||
-	    nla_put_u32(msg, ICMPTAP_INFO_SNAPLEN_MAX, ICMPTAP_SNAPLEN_MAX) ||
-	    nla_put_u32(msg, ICMPTAP_INFO_BATCH_MIN, ICMPTAP_BATCH_MIN) ||
-	    nla_put_u32(msg, ICMPTAP_INFO_BATCH_MAX, ICMPTAP_BATCH_MAX) ||
-	    nla_put_u32(msg, ICMPTAP_INFO_FLUSH_MAX_US,
-			ICMPTAP_FLUSH_MAX_US) ||
-	    nla_put_u32(msg, ICMPTAP_INFO_FILTER_MAX, BPF_MAXINSNS) ||
-	    nla_put_u64_64bit(msg, ICMPTAP_INFO_MAX_BYTES,
-			      icmptap_subs_max_bytes(), ICMPTAP_INFO_PAD))
-		return -EMSGSIZE;
-	return 0;
-}
-
-/* Process context: a request. Anyone may ask. */
-static int get_info(struct sk_buff *skb, struct genl_info *info)
-{
-	struct sk_buff *msg;
-	void *header;
-
-	msg = icmptap_genl_new_reply(info, &header);
-	if (!msg)
-		return -ENOMEM;
-
-	return icmptap_genl_send_reply(msg, header, put_info(msg), info);
-}
-
-/*
- * Asks for @params, which are read, and answers with the values in force.
- *
- * Process context, sleeps: a request.
- */
-static int begin(struct sk_buff *skb, struct genl_info *info,
-		 struct icmptap_params *params)
-{
-	struct icmptap_sub *sub;
-	struct sk_buff *msg;
-	void *header;
-	int err;
-
-	msg = icmptap_genl_new_reply(info, &header);
-	if (!msg) {
-		icmptap_filter_uninit(&params->filter);
-		return -ENOMEM;
-	}
-
-	/* Before it begins: what is in @params may be gone afterwards. */
-	err = icmptap_params_put(msg, params);
-	if (err) {
-		icmptap_filter_uninit(&params->filter);
-		nlmsg_free(msg);
-		return err;
-	}
-
-	sub = icmptap_sub_begin(skb, &genl_door, params, info->extack);
-	if (IS_ERR(sub)) {
-		nlmsg_free(msg);
-		return PTR_ERR(sub);
-	}
-
-	/* The reply before the first event; without it there is none. */
-	err = icmptap_genl_send_reply(msg, header, 0, info);
-	if (err) {
-		icmptap_sub_end(sub);
-		NL_SET_ERR_MSG(info->extack,
-			       "no room for the reply in the receive buffer");
-	} else {
-		icmptap_sub_start(sub);
-	}
-	icmptap_sub_put(sub);
-	return err;
-}
-
-/* Process context, sleeps: a request. */
-static int subscribe(struct sk_buff *skb, struct genl_info *info)
-{
-	struct icmptap_params params;
-	int err;
-
-	err = icmptap_genl_check_capable(skb, info->extack);
-	if (!err && nla_get_flag(info->attrs[ICMPTAP_SUB_ALL_NETNS]))
-		err = icmptap_genl_check_global(skb, info->extack);
-	if (!err)
-		err = icmptap_params_refuse_twice(info->nlhdr, info->extack);
-	if (!err)
-		err = icmptap_params_read(&params, info->attrs, info->extack);
-	if (!err)
-		err = begin(skb, info, &params);
-	return err;
-}
-
-/*
- * The subscription of the socket that asks, which the caller puts.
- *
- * Process context: a request.
- */
-static struct icmptap_sub *get_sub(struct sk_buff *skb, struct genl_info *info)
-{
-	struct icmptap_sub *sub = icmptap_sub_get(skb);
-
-	if (sub)
-		return sub;
-	NL_SET_ERR_MSG(info->extack, "this socket is not subscribed");
-	return ERR_PTR(-ENOENT);
-}
-
-/* Process context, sleeps: a request. @sub is stopped. */
-static int send_final(struct icmptap_sub *sub, struct genl_info *info)
-{
-	struct icmptap_counters final = {};
-	struct sk_buff *msg;
-	void *header;
-	int err;
-
-	msg = icmptap_genl_new_reply(info, &header);
-	if (!msg)
-		return -ENOMEM;
-
-	icmptap_streams_count(sub, &final);
-	err = icmptap_report_counters(msg, ICMPTAP_SUB_COUNTERS, &final);
-	return icmptap_genl_send_reply(msg, header, err, info);
-}
-
-/*
- * A reader that was too slow has no room for the reply either, nor, most
- * likely, for the error. It drains its receive buffer, finds no answer and
- * asks again: the stopped subscription waits for it. So it does where there
- * was no memory for the reply.
- *
- * Process context, sleeps: a request.
- */
-static int unsubscribe(struct sk_buff *skb, struct genl_info *info)
-{
-	struct icmptap_sub *sub = get_sub(skb, info);
-	int err;
-
-	if (IS_ERR(sub))
-		return PTR_ERR(sub);
-
-	icmptap_sub_stop(sub);
-	err = send_final(sub, info);
-	if (!err)
-		icmptap_sub_end(sub);
-	else if (err == -EAGAIN)
-		NL_SET_ERR_MSG(info->extack,
-			       "no room for the reply: drain the receive buffer, then ask again");
-
-	icmptap_sub_put(sub);
-	return err;
-}
-
-/* Process context, sleeps: a request. */
-static int flush(struct sk_buff *skb, struct genl_info *info)
-{
-	struct icmptap_sub *sub = get_sub(skb, info);
-
-	if (IS_ERR(sub))
-		return PTR_ERR(sub);
-
-	icmptap_streams_flush(sub);
-	icmptap_sub_put(sub);
-	return 0;
-}
-
-/* Older kernels take no policy for "any attribute is refused". */
-static const struct nla_policy no_policy[] = {
-	[1] = { .type = NLA_REJECT,
-		.reject_message = "this command takes no attributes" },
-};
-
-static const struct genl_ops ops[] = {
-	{
-		.cmd = ICMPTAP_CMD_GET_INFO,
-		.doit = get_info,
-		.policy = no_policy,
-		.maxattr = ARRAY_SIZE(no_policy) - 1,
-	},
-	{
-		.cmd = ICMPTAP_CMD_SUBSCRIBE,
-		.doit = subscribe,
-		.policy = icmptap_params_policy,
-		.maxattr = ARRAY_SIZE(icmptap_params_policy) - 1,
-	},
-	{
-		.cmd = ICMPTAP_CMD_UNSUBSCRIBE,
-		.doit = unsubscribe,
-		.policy = no_policy,
-		.maxattr = ARRAY_SIZE(no_policy) - 1,
-	},
-	{
-		.cmd = ICMPTAP_CMD_FLUSH,
-		.doit = flush,
-		.policy = no_policy,
-		.maxattr = ARRAY_SIZE(no_policy) - 1,
-	},
-	{
-		.cmd = ICMPTAP_CMD_GET_SUBSCRIPTION,
-		.start = icmptap_report_subs_start,
-		.dumpit = icmptap_report_subs,
-		.policy = icmptap_report_policy,
-		.maxattr = ARRAY_SIZE(icmptap_report_policy) - 1,
-	},
-	{
-		.cmd = ICMPTAP_CMD_GET_STATS,
-		.doit = icmptap_report_stats,
-		.start = icmptap_report_cpus_start,
-		.dumpit = icmptap_report_cpus,
-		.policy = no_policy,
-		.maxattr = ARRAY_SIZE(no_policy) - 1,
-	},
-};
-
 struct genl_family icmptap_genl_family __ro_after_init = {
 	.name = ICMPTAP_GENL_NAME,
 	.version = ICMPTAP_GENL_VERSION,
 	.netnsok = true,
 	.parallel_ops = true,	/* icmptap_subs_lock is enough */
 	.module = THIS_MODULE,
-	.ops = ops,
-	.n_ops = ARRAY_SIZE(ops),
 };
 
-/* Module load. */
-int __init icmptap_genl_init(void)
+/*
+ * Module load. @ops are the commands: handed in, because they answer with the
+ * functions above.
+ */
+int __init icmptap_genl_init(const struct genl_ops *ops, unsigned int n_ops)
 {
-	generate_random_uuid(boot_id);
+	icmptap_genl_family.ops = ops;
+	icmptap_genl_family.n_ops = n_ops;
 	return genl_register_family(&icmptap_genl_family);
 }
 

@@ -9,7 +9,7 @@
 #include <linux/init.h>
 #include <linux/module.h>
 
-#include "genl.h"
+#include "commands.h"
 #include "hook.h"
 #include "stats.h"
 #include "subscription.h"
@@ -35,7 +35,7 @@ static int __init icmptap_init(void)
 	if (err)
 		goto err_stats;
 
-	err = icmptap_genl_init();
+	err = icmptap_commands_init();
 	if (err)
 		goto err_sub;
 
@@ -54,7 +54,7 @@ err_hook:
 /* Not while a subscription lives: each holds a reference to the module. */
 static void __exit icmptap_exit(void)
 {
-	icmptap_genl_uninit();
+	icmptap_commands_uninit();
 	icmptap_sub_uninit();
 	icmptap_stats_uninit();
 	icmptap_hook_uninit();

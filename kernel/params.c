@@ -2,7 +2,7 @@
 /*
  * The parameters of a subscription as attributes (enum icmptap_sub_attr).
  *
- * Called by genl.c for SUBSCRIBE and by report.c for GET_SUBSCRIPTION.
+ * Called by commands.c for SUBSCRIBE and by report.c for GET_SUBSCRIPTION.
  */
 
 #include <linux/filter.h>

@@ -2,7 +2,7 @@
 /*
  * Who listens, and what was counted: GET_SUBSCRIPTION and GET_STATS.
  *
- * Called by genl.c's table of commands.
+ * Called by commands.c: for its table, and for the reply to UNSUBSCRIBE.
  */
 
 #include <linux/capability.h>
@@ -205,6 +205,38 @@ static int count_sub(struct icmptap_sub *sub, void *arg)
 	return 0;
 }
 
+/* What one CPU counted for the living. */
+struct count {
+	unsigned int cpu;
+	struct icmptap_counters *sum;
+};
+
+/* Process context; icmptap_subs_lock held. */
+static int count_one(struct icmptap_sub *sub, void *arg)
+{
+	const struct count *count = arg;
+
+	icmptap_stream_count(sub, count->cpu, count->sum);
+	return 0;
+}
+
+/*
+ * Adds what one CPU counted for the subscriptions whose socket is in @net,
+ * those that have ended included.
+ *
+ * Process context; icmptap_subs_lock held.
+ */
+static void count_cpu(const struct net *net, unsigned int cpu,
+		      struct icmptap_counters *sum)
+{
+	struct count count = { .cpu = cpu, .sum = sum };
+
+	lockdep_assert_held(&icmptap_subs_lock);
+
+	icmptap_counters_add(sum, icmptap_stats_ended(net, cpu));
+	icmptap_subs_for_each(net, count_one, &count);
+}
+
 /* Process context, takes icmptap_subs_lock. */
 static int put_stats(struct sk_buff *msg, const struct net *net, bool all)
 {
@@ -216,7 +248,7 @@ static int put_stats(struct sk_buff *msg, const struct net *net, bool all)
 	mutex_lock(&icmptap_subs_lock);
 	icmptap_subs_for_each(net, count_sub, &living);
 	for_each_possible_cpu(cpu)
-		icmptap_stats_count(net, cpu, &sum);
+		count_cpu(net, cpu, &sum);
 	total = icmptap_subs_bytes();
 	mutex_unlock(&icmptap_subs_lock);
 
@@ -258,7 +290,7 @@ static int put_one_cpu(struct sk_buff *msg, const struct net *net,
 	struct icmptap_counters sum = {};
 
 	mutex_lock(&icmptap_subs_lock);
-	icmptap_stats_count(net, cpu, &sum);
+	count_cpu(net, cpu, &sum);
 	mutex_unlock(&icmptap_subs_lock);
 
 	if (nla_put_u32(msg, ICMPTAP_STATS_CPU, cpu) ||

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the subscriptions of a network namespace have counted. Those that live
- * are asked; what the others had counted at their end is kept here. So a
- * packet pays nothing for it.
+ * What the subscriptions of a network namespace had counted at their end.
+ * Those that live are asked, by report.c: so a packet pays nothing for it.
  *
  * Called by subscription.c at the end of each, and by report.c.
  */
@@ -13,7 +12,6 @@
 
 #include "stats.h"
 #include "stream.h"
-#include "subscription.h"
 
 struct stats_net {
 	struct icmptap_counters __percpu *ended;	/* icmptap_subs_lock */
@@ -22,50 +20,17 @@ struct stats_net {
 static unsigned int stats_net_id __read_mostly;
 
 /*
- * Keeps the counters of a stopped subscription that leaves the list.
+ * What one CPU counted for the subscriptions of @net that have ended, to read
+ * and to add to. It stays as long as @net does.
  *
- * Process context; icmptap_subs_lock held.
+ * Process context; the caller holds icmptap_subs_lock, as long as it uses it.
  */
-void icmptap_stats_retire(struct icmptap_sub *sub)
-{
-	struct stats_net *stats = net_generic(sub->net, stats_net_id);
-	unsigned int cpu;
-
-	lockdep_assert_held(&icmptap_subs_lock);
-
-	for_each_possible_cpu(cpu)
-		icmptap_stream_count(sub, cpu, per_cpu_ptr(stats->ended, cpu));
-}
-
-struct count {
-	unsigned int cpu;
-	struct icmptap_counters *sum;
-};
-
-/* Process context; icmptap_subs_lock held. */
-static int count_one(struct icmptap_sub *sub, void *arg)
-{
-	const struct count *count = arg;
-
-	icmptap_stream_count(sub, count->cpu, count->sum);
-	return 0;
-}
-
-/*
- * Adds what one CPU counted for the subscriptions whose socket is in @net.
- *
- * Process context; icmptap_subs_lock held.
- */
-void icmptap_stats_count(const struct net *net, unsigned int cpu,
-			 struct icmptap_counters *sum)
+struct icmptap_counters *icmptap_stats_ended(const struct net *net,
+					     unsigned int cpu)
 {
 	struct stats_net *stats = net_generic(net, stats_net_id);
-	struct count count = { .cpu = cpu, .sum = sum };
 
-	lockdep_assert_held(&icmptap_subs_lock);
-
-	icmptap_counters_add(sum, per_cpu_ptr(stats->ended, cpu));
-	icmptap_subs_for_each(net, count_one, &count);
+	return per_cpu_ptr(stats->ended, cpu);
 }
 
 /* Process context: a network namespace is made, or the module is loaded. */

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the subscriptions of a network namespace have counted, those that have
- * ended included.
+ * What the subscriptions of a network namespace that have ended had counted.
  */
 #ifndef ICMPTAP_STATS_H
 #define ICMPTAP_STATS_H
 
 struct icmptap_counters;
-struct icmptap_sub;
 struct net;
 
-void icmptap_stats_retire(struct icmptap_sub *sub);
-void icmptap_stats_count(const struct net *net, unsigned int cpu,
-			 struct icmptap_counters *sum);
+struct icmptap_counters *icmptap_stats_ended(const struct net *net,
+					     unsigned int cpu);
 
 int icmptap_stats_init(void);
 void icmptap_stats_uninit(void);

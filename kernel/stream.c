@@ -13,7 +13,7 @@
  * hook as a packet (docs/adr/0010-nothing-is-sent-from-a-hook.md).
  *
  * Called by hook.c for each packet, by subscription.c for the life of the
- * streams and by genl.c for FLUSH.
+ * streams and by commands.c for FLUSH.
  */
 
 #include <linux/bottom_half.h>
@@ -105,6 +105,21 @@ static unsigned int pages_order(const struct icmptap_params *params)
 }
 
 /*
+ * Is there no room in the receive buffer for one full batch more? Older
+ * kernels let a buffer grow beyond its size, newer ones do not.
+ *
+ * Softirq or process context.
+ */
+static bool is_full(const struct icmptap_sub *sub)
+{
+	unsigned int pages = PAGE_SIZE << pages_order(&sub->params);
+	int truesize = SKB_TRUESIZE(SKB_WITH_OVERHEAD(pages));
+
+	return atomic_read(&sub->owner->sk_rmem_alloc) + truesize >
+	       READ_ONCE(sub->owner->sk_rcvbuf);
+}
+
+/*
  * Pages of the stream's that the reader has given back, with a reference for a
  * batch; or NULL.
  *
@@ -119,10 +134,9 @@ static unsigned int pages_order(const struct icmptap_params *params)
  */
 static struct page *get_pages_back(struct icmptap_stream *stream)
 {
-	const struct sock *owner = stream->sub->owner;
 	struct page *page;
 
-	if (atomic_read(&owner->sk_rmem_alloc) > READ_ONCE(owner->sk_rcvbuf)) {
+	if (is_full(stream->sub)) {
 		page = stream->pages[ICMPTAP_TURNS];
 	} else {
 		page = stream->pages[stream->next_page];
@@ -233,22 +247,49 @@ static void close_batch(struct icmptap_stream *stream, u64 now_ns)
 }
 
 /*
- * A reference to the owner's file, or NULL if its last one is gone. While
+ * A reference to the owner's file, or NULL if nobody but us has one. While
  * there is one the socket is not released, and its port id is nobody else's:
  * netlink finds who gets a message by that id alone.
  *
- * Softirq.
+ * The tasklets of several CPUs must not keep it from each other, one while the
+ * other sends: a subscription would outlive its process for as long as packets
+ * come. So ours are counted, and who finds no other takes none.
+ *
+ * Softirq; takes sub->files_lock.
  */
-static struct file *get_owner_file(struct sock *owner)
+static struct file *get_owner_file(struct icmptap_sub *sub)
 {
+	struct sock *owner = sub->owner;
 	struct file *file = NULL;
 
+	spin_lock(&sub->files_lock);
 	read_lock(&owner->sk_callback_lock);
 	/* There until sock_orphan(), and the file until after that. */
 	if (owner->sk_socket && owner->sk_socket->file)
 		file = get_file_active(&owner->sk_socket->file);
 	read_unlock(&owner->sk_callback_lock);
+
+	if (file && file_count(file) == sub->files + 1) {
+		fput(file);
+		file = NULL;
+	}
+	if (file)
+		sub->files++;
+	spin_unlock(&sub->files_lock);
 	return file;
+}
+
+/* Softirq; takes sub->files_lock. @file may be NULL. */
+static void put_owner_file(struct icmptap_sub *sub, struct file *file)
+{
+	if (!file)
+		return;
+
+	spin_lock(&sub->files_lock);
+	sub->files--;
+	/* If it is the last one, a kernel thread releases the socket. */
+	fput(file);
+	spin_unlock(&sub->files_lock);
 }
 
 /*
@@ -285,7 +326,7 @@ static void on_closed(struct tasklet_struct *sender)
 	struct icmptap_counters *counters = &stream->counters;
 	unsigned long end = jiffies + SEND_JIFFIES;
 	struct icmptap_sub *sub = stream->sub;
-	struct file *file = get_owner_file(sub->owner);
+	struct file *file = get_owner_file(sub);
 	struct sk_buff *msg;
 	u32 budget;
 
@@ -315,9 +356,7 @@ static void on_closed(struct tasklet_struct *sender)
 		tasklet_schedule(sender);
 	spin_unlock(&stream->lock);
 
-	/* If it is the last one, a kernel thread releases the socket. */
-	if (file)
-		fput(file);
+	put_owner_file(sub, file);
 
 	if (wq_has_sleeper(&sub->settled))
 		wake_up_all(&sub->settled);
@@ -609,7 +648,8 @@ int icmptap_streams_init(struct icmptap_sub *sub)
 	int err = 0;
 
 	init_waitqueue_head(&sub->settled);
-	/* The one flag for how hard to try that the percpu allocator passes on. */
+	spin_lock_init(&sub->files_lock);
+	/* Of the flags for how hard to try, percpu passes on this one. */
 	sub->streams = alloc_percpu_gfp(struct icmptap_stream,
 					GFP_KEPT | __GFP_NORETRY);
 	if (!sub->streams)

@@ -10,6 +10,7 @@
  */
 
 #include <linux/capability.h>
+#include <linux/cpumask.h>
 #include <linux/cred.h>
 #include <linux/filter.h>
 #include <linux/mm.h>
@@ -406,6 +407,22 @@ static int publish(struct icmptap_sub *sub, struct netlink_ext_ack *extack)
 }
 
 /*
+ * Keeps the counters of a stopped subscription that leaves the list.
+ *
+ * Process context; icmptap_subs_lock held.
+ */
+static void keep_counters(struct icmptap_sub *sub)
+{
+	unsigned int cpu;
+
+	lockdep_assert_held(&icmptap_subs_lock);
+
+	for_each_possible_cpu(cpu)
+		icmptap_stream_count(sub, cpu,
+				     icmptap_stats_ended(sub->net, cpu));
+}
+
+/*
  * Stops a subscription and forgets it. Only the first to come does so; on
  * return it is done for all.
  *
@@ -423,7 +440,7 @@ void icmptap_sub_end(struct icmptap_sub *sub)
 		sub->listed = false;
 		list_del_rcu(&sub->node);
 		note_change();
-		icmptap_stats_retire(sub);
+		keep_counters(sub);
 	}
 	mutex_unlock(&icmptap_subs_lock);
 

@@ -10,6 +10,7 @@
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
 #include <linux/wait.h>
@@ -98,6 +99,8 @@ struct icmptap_sub {
 	bool listed;		/* icmptap_subs_lock */
 	struct icmptap_link links[ICMPTAP_TAPS];	/* see hook.h */
 	struct wait_queue_head settled;	/* for batches that are being sent */
+	spinlock_t files_lock;
+	int files;		/* references of ours to the owner's file */
 	struct icmptap_ratelimit limit;	/* written by any CPU */
 };
 

@@ -12,9 +12,9 @@ use std::{
 
 use icmptap_sys as sys;
 
+pub use crate::checksum::Checksum;
 use crate::{
     Cpu, Family, Hook, IfIndex, Netns,
-    bytes::{ALL_ONES, internet_sum},
     icmp::{Icmp, Type, v4, v6},
     ip::Ip,
     nlmsg::{DecodeError, Generic, need, u16_at, u32_at, u64_at},
@@ -539,26 +539,22 @@ impl<'a> EventRef<'a> {
         {
             return Checksum::Unknown;
         }
-        let message = || {
+        let computed = || {
             let ip = Ip::decode(self.packet)?;
             // As the header has it, even if that is more than there was.
             let len = (ip.total_len()? as usize).checked_sub(self.header.icmp_offset().into())?;
             let message = self.icmp_bytes()?.get(..len).filter(|_| len >= 4)?;
             match ip {
-                Ip::V4(_) if self.family() == Family::Ipv4 => Some(internet_sum([message, &[]])),
+                Ip::V4(_) if self.family() == Family::Ipv4 => Some(Checksum::of([message, &[]])),
                 Ip::V6(header) if self.family() == Family::Ipv6 => {
                     let chain = header.extensions(self.packet);
                     let pseudo = header.pseudo_header(len as u32);
-                    (chain.is_whole && !chain.is_routed).then(|| internet_sum([message, &pseudo]))
+                    (chain.is_whole && !chain.is_routed).then(|| Checksum::of([message, &pseudo]))
                 }
                 _ => None,
             }
         };
-        match message() {
-            None => Checksum::Unknown,
-            Some(ALL_ONES) => Checksum::Good,
-            Some(_) => Checksum::Bad,
-        }
+        computed().unwrap_or(Checksum::Unknown)
     }
 
     #[inline]
@@ -605,21 +601,4 @@ pub enum ChecksumState {
     Complete,
     /// It is not in the packet yet: the device will fill it in.
     Partial,
-}
-
-/// What the bytes say of a checksum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize),
-    serde(rename_all = "lowercase")
-)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum Checksum {
-    /// It fits the bytes.
-    Good,
-    /// It does not.
-    Bad,
-    /// The bytes do not tell.
-    Unknown,
 }

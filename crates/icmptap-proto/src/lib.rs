@@ -10,6 +10,7 @@
 //! is missing or contradicts itself is a [`DecodeError`], never a panic.
 
 mod bytes;
+mod checksum;
 pub mod event;
 pub mod icmp;
 pub mod imp2;

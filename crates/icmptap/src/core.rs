@@ -13,7 +13,11 @@ use icmptap_proto::{
 };
 use rustix::io::Errno;
 
-use crate::{Error, Operation, exchange::TRIES, socket::Datagram};
+use crate::{Error, Operation, socket::Datagram};
+
+/// How often the same is asked, for want of an answer or because a list changed while
+/// it was read.
+pub(crate) const TRIES: u32 = 10;
 
 /// The answer to a request.
 #[derive(Debug)]

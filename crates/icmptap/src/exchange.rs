@@ -10,13 +10,9 @@ use rustix::io::Errno;
 
 use crate::{
     Error, Operation,
-    core::{Answer, Core, Dump, DumpEnd},
+    core::{Answer, Core, Dump, DumpEnd, TRIES},
     socket::{Datagram, Socket},
 };
-
-/// How often the same is asked, for want of an answer or because a list changed while
-/// it was read.
-pub(crate) const TRIES: u32 = 10;
 
 /// What it takes of a socket.
 pub(crate) trait Wire {

@@ -11,7 +11,8 @@ use rustix::{io::Errno, net::Protocol};
 
 use crate::{
     Error, Operation, Stopper,
-    exchange::{TRIES, Wire},
+    core::TRIES,
+    exchange::Wire,
     socket::{Datagram, RECEIVE_BUFFER, Socket},
 };
 

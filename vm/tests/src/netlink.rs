@@ -1,5 +1,6 @@
 //! A netlink socket that sends whatever a test wants, right or wrong.
 
+use std::iter::{once_with, repeat_with};
 use std::num::NonZero;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, getsockname,
     recv, send, sendto, socket_with,
 };
+
+use socket2::{SockFilter, SockRef};
 
 use crate::sys::enable_netlink;
 
@@ -82,6 +85,23 @@ impl Socket {
     /// whatever the limit.
     pub fn set_receive_buffer(&self, bytes: usize) {
         set_socket_recv_buffer_size_force(&self.0, bytes).expect("SO_RCVBUFFORCE");
+    }
+
+    /// Has the kernel look long at each message, and then drop it: its receive buffer is
+    /// never full, and each message is dear.
+    pub fn drop_at_length(&self) {
+        let instruction = |code, k| SockFilter::new(code as u16, 0, 0, k);
+        // "Where does the payload begin?", of what has none.
+        let offset = (libc::SKF_AD_OFF + libc::SKF_AD_PAY_OFFSET) as u32;
+        let ask = || instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset);
+        let drop = || instruction(libc::BPF_RET | libc::BPF_K, 0);
+        let program: Vec<_> = repeat_with(ask)
+            .take(4_000)
+            .chain(once_with(drop))
+            .collect();
+        SockRef::from(&self.0)
+            .attach_filter(&program)
+            .expect("SO_ATTACH_FILTER, for which optmem_max has to be raised");
     }
 
     /// The next datagram that is here already, in `buffer`. [`Errno::NOBUFS`] says

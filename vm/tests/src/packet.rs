@@ -3,12 +3,16 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use etherparse::{IpFragOffset, IpNumber, Ipv4Header, Ipv4Options};
 use icmptap::event::Vlan;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::net::{Namespace, Wire, settle};
+use crate::process::{SetWhenDropped, is_slow, on_each_cpu};
 pub use crate::sys::link_address;
 
 const ETH_P_IP: u16 = 0x0800;
@@ -278,6 +282,35 @@ impl Pinger {
     }
 }
 
+/// How long a CPU sends in a flood before it rests, if it does.
+const BURST: Duration = Duration::from_millis(20);
+
+/// Does some work while every CPU sends pings in `namespace`.
+pub fn in_a_flood<T>(namespace: &Namespace, work: impl FnOnce() -> T) -> T {
+    lose_a_flood();
+    let is_over = AtomicBool::new(false);
+    let flood = || {
+        let pinger = Pinger::new(namespace);
+        let request = echo(1, 1, &[0; 56]);
+        while !is_over.load(Ordering::Relaxed) {
+            let start = Instant::now();
+            while start.elapsed() < BURST {
+                pinger.send(&request, &request);
+            }
+            // A slow kernel does nothing else in a flood that never rests, and ends no
+            // grace period: with our module or without.
+            if is_slow() {
+                thread::sleep(start.elapsed());
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let _end = SetWhenDropped(&is_over);
+        scope.spawn(|| on_each_cpu(flood));
+        work()
+    })
+}
+
 fn ethertype(packet: &[u8]) -> u16 {
     match packet.first().map(|byte| byte >> 4) {
         Some(6) => ETH_P_IPV6,
@@ -319,7 +352,7 @@ pub fn hold_a_flood() {
 
 /// Has the kernel drop what a flood leaves for a busy CPU, as it does by itself: one
 /// that goes on and on would take all memory otherwise.
-pub fn lose_a_flood() {
+fn lose_a_flood() {
     fs::write("/proc/sys/net/core/netdev_max_backlog", "1000").expect("sysctl");
 }
 

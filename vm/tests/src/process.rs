@@ -4,6 +4,7 @@
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +18,21 @@ pub fn patience() -> Duration {
     let text = env::var("ICMPTAP_PATIENCE_S");
     let seconds = text.map_or(30, |text| text.parse().expect("seconds"));
     Duration::from_secs(seconds)
+}
+
+/// Whether everything takes long in this kernel, which looks at all that it does.
+pub fn is_slow() -> bool {
+    patience() > Duration::from_secs(60)
+}
+
+/// How often a test does what it does many times: on a slow kernel less often, but for
+/// a long run (`ICMPTAP_LONG`). What takes many tries is found on the others, and what
+/// such a kernel looks for it finds at the first.
+pub fn times<T>(usually: T, on_slow: T) -> T {
+    match is_slow() && env::var_os("ICMPTAP_LONG").is_none() {
+        true => on_slow,
+        false => usually,
+    }
 }
 
 /// A [`Command`] from words divided by spaces.
@@ -112,6 +128,16 @@ pub fn on_each_cpu(function: impl Fn() + Sync) -> usize {
             .collect();
         threads.len()
     })
+}
+
+/// Sets it however the scope is left, a panic included: or threads that wait for it
+/// would keep the scope forever.
+pub struct SetWhenDropped<'a>(pub &'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A program that runs beside the test, and is killed with it.

@@ -100,6 +100,11 @@ impl Subscriber {
         self.socket.set_receive_buffer(bytes);
     }
 
+    /// As [`Socket::drop_at_length`].
+    pub fn drop_at_length(&self) {
+        self.socket.drop_at_length();
+    }
+
     /// Sends a request, whose answer stays where it is; returns its number.
     pub fn send(&mut self, request: impl FnOnce(FamilyId, u32) -> Vec<u8>) -> u32 {
         self.seq += 1;

@@ -12,15 +12,14 @@ use icmptap::{
 use icmptap_vm_tests::listen::{Listener, subscribe};
 use icmptap_vm_tests::net::{Namespace, Wire};
 use icmptap_vm_tests::packet::flood;
-use icmptap_vm_tests::process::{Process, on_each_cpu, wait_until};
+use icmptap_vm_tests::process::{Process, on_each_cpu, times, wait_until};
 use rustix::process::Signal;
-
-const COUNT: u32 = 4_000;
 
 /// Floods from every CPU at once; returns how many packets that were.
 fn flood_from_everywhere(wire: &Wire) -> u64 {
-    let cpus = on_each_cpu(|| flood(&wire.left, Wire::RIGHT, COUNT));
-    u64::from(COUNT) * cpus as u64
+    let count = times(4_000, 1_500);
+    let cpus = on_each_cpu(|| flood(&wire.left, Wire::RIGHT, count));
+    u64::from(count) * cpus as u64
 }
 
 /// Takes packets whose sequence number is even.

@@ -20,7 +20,7 @@ use icmptap_vm_tests::listen::{Listener, subscribe};
 use icmptap_vm_tests::module::Changed;
 use icmptap_vm_tests::net::{Namespace, Wire};
 use icmptap_vm_tests::packet::{Ipv4, Sender, echo, flood};
-use icmptap_vm_tests::process::{output, stay_on_one_cpu, wait_until};
+use icmptap_vm_tests::process::{output, stay_on_one_cpu, times, wait_until};
 
 fn types(types: &[u8]) -> TypeSet {
     types.iter().copied().collect()
@@ -592,14 +592,14 @@ fn tokio_waits_and_is_woken_by_events_and_by_a_stop() {
 
 #[test]
 fn tokio_keeps_up_with_a_flood_and_lets_others_run() {
-    const COUNT: u64 = 5_000;
+    let count = times(5_000, 1_000);
     let wire = Wire::new();
     let (listening, wait) = channel();
     let (events, summary) = thread::scope(|scope| {
         let left = &wire.left;
         scope.spawn(move || {
             let stopper: Stopper = wait.recv().expect("it listens");
-            flood(left, Wire::RIGHT, COUNT as u32);
+            flood(left, Wire::RIGHT, count);
             stopper.stop();
         });
         wire.right.enter(move || {
@@ -622,6 +622,6 @@ fn tokio_keeps_up_with_a_flood_and_lets_others_run() {
         })
     });
     summary.audit().expect("both sides agree");
-    assert_eq!(summary.counters.matched, COUNT);
-    assert_eq!(events + summary.counters.lost(), COUNT);
+    assert_eq!(summary.counters.matched, u64::from(count));
+    assert_eq!(events + summary.counters.lost(), u64::from(count));
 }

@@ -41,6 +41,11 @@ impl Asker {
     }
 
     fn send(&self, command: u32, flags: u32, attributes: &[u8]) {
+        let message = self.message(command, flags, attributes);
+        self.socket.send(&message).expect("send");
+    }
+
+    fn message(&self, command: u32, flags: u32, attributes: &[u8]) -> Vec<u8> {
         let mut bytes = ((20 + attributes.len()) as u32).to_ne_bytes().to_vec();
         bytes.extend(self.family.to_ne_bytes());
         bytes.extend(((sys::NLM_F_REQUEST | flags) as u16).to_ne_bytes());
@@ -48,7 +53,7 @@ impl Asker {
         bytes.extend(0_u32.to_ne_bytes());
         bytes.extend([command as u8, 1, 0, 0]);
         bytes.extend(attributes);
-        self.socket.send(&bytes).expect("send");
+        bytes
     }
 
     /// Asks; returns the refusal, or `None` for success of any kind.
@@ -492,6 +497,45 @@ fn a_socket_has_one_subscription() {
     assert_eq!(ask(sys::ICMPTAP_CMD_UNSUBSCRIBE), None);
     assert_eq!(ask(sys::ICMPTAP_CMD_SUBSCRIBE), None);
     assert_eq!(ask(sys::ICMPTAP_CMD_UNSUBSCRIBE), None);
+}
+
+/// Many of what waits would be one system call that no signal ends, and generic netlink
+/// waits for it.
+#[test]
+fn what_may_wait_comes_first_in_its_datagram() {
+    let asker = Asker::new();
+    let message = |command| asker.message(command, sys::NLM_F_ACK, &[]);
+    let answers = |commands: &[u32]| -> Vec<_> {
+        let datagram: Vec<_> = commands.iter().flat_map(|it| message(*it)).collect();
+        asker.socket.send(&datagram).expect("send");
+        let mut answers = Vec::new();
+        while answers.len() < commands.len() {
+            let datagram = asker.socket.receive().expect("an answer");
+            for message in messages(&datagram) {
+                let message = message.expect("whole");
+                if u32::from(message.kind) == sys::NLMSG_ERROR {
+                    answers.push(Status::decode(&message).expect("well formed"));
+                }
+            }
+        }
+        answers
+    };
+    let (info, subscribe) = (sys::ICMPTAP_CMD_GET_INFO, sys::ICMPTAP_CMD_SUBSCRIBE);
+    let (flush, unsubscribe) = (sys::ICMPTAP_CMD_FLUSH, sys::ICMPTAP_CMD_UNSUBSCRIBE);
+    for (first, waits) in [
+        (info, subscribe),
+        (subscribe, unsubscribe),
+        (flush, flush),
+        (unsubscribe, subscribe),
+    ] {
+        let answers = answers(&[first, waits, info]);
+        let [Status::Ack, Status::Refused(refusal), Status::Ack] = &answers[..] else {
+            panic!("{first}, {waits}: {answers:?}");
+        };
+        assert_eq!(refusal.errno, EINVAL, "{refusal:?}");
+        let why = refusal.message.as_deref().expect("a sentence");
+        assert!(why.contains("the first message of its datagram"), "{why}");
+    }
 }
 
 /// Who cannot be told that it has begun would not know what arrives then.

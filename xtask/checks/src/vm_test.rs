@@ -11,7 +11,7 @@ use xtask_guests::vm::machine::{Guest, Options, Share};
 use xtask_host::ui;
 
 use crate::coverage::{self, Counts, Lines};
-use crate::suite::{Choice, guest_task, line};
+use crate::suite::{self, Choice, guest_task, line};
 use crate::tally::{self, Part, Tally};
 use crate::{parallel, self_check};
 
@@ -67,13 +67,14 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
             &kernel::chosen(&[], true)?,
             &args.options,
             &args.choice,
+            true,
             locked,
         )?;
         println!("{passed} passed, {failed} failed");
         return Ok(ExitCode::from(u8::from(failed > 0)));
     }
     let kernels = kernel::chosen(&args.kernel, args.all)?;
-    let summary = in_guests(&kernels, &args.options, &args.choice, locked);
+    let summary = in_guests(&kernels, &args.options, &args.choice, true, locked);
     if summary.parts.len() > 1 {
         print!("{}", tally::table(&summary.parts));
     }
@@ -83,11 +84,14 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
 }
 
 /// Runs tests in guests of each kernel, and prints what becomes of each. A kernel
-/// for which there is no guest is one failure, and does not keep the others back.
+/// for which there is no guest is one failure, and does not keep the others back. Not
+/// `everywhere`, those of [`suite::OF_NO_VERSION`] are left out where only the version
+/// of the kernel differs.
 pub(crate) fn in_guests(
     kernels: &[String],
     options: &Options,
     choice: &Choice,
+    everywhere: bool,
     locked: bool,
 ) -> Summary {
     let mut summary = Summary::default();
@@ -104,7 +108,7 @@ pub(crate) fn in_guests(
         .into_iter()
         .filter_map(|(_, kernel)| kernel.ok())
         .collect();
-    let runs = runs(&kernels, choice);
+    let runs = runs(&kernels, choice, everywhere);
     let names = runs.len() > 1;
     let results = parallel::map(&runs, |run| {
         let start = Instant::now();
@@ -139,6 +143,8 @@ const NO_GUEST: u8 = 125;
 struct Run<'a> {
     kernel: &'a Kernel,
     share: Share,
+    /// Of no test is known that it would show the same on another kernel.
+    has_all: bool,
 }
 
 impl Run<'_> {
@@ -152,7 +158,7 @@ impl Run<'_> {
 
 /// All guests: the slowest kernel's first, and of it as many as it is slow, or else
 /// the others would wait for it.
-fn runs<'a>(kernels: &'a [Kernel], choice: &Choice) -> Vec<Run<'a>> {
+fn runs<'a>(kernels: &'a [Kernel], choice: &Choice, everywhere: bool) -> Vec<Run<'a>> {
     let mut kernels: Vec<_> = kernels.iter().collect();
     kernels.sort_by_key(|kernel| std::cmp::Reverse(kernel.slowness));
     let shares = |kernel: &'a Kernel| {
@@ -164,6 +170,7 @@ fn runs<'a>(kernels: &'a [Kernel], choice: &Choice) -> Vec<Run<'a>> {
         (0..of).map(move |nth| Run {
             kernel,
             share: Share { nth, of },
+            has_all: everywhere || kernel.is_default || kernel.fire,
         })
     };
     kernels.into_iter().flat_map(shares).collect()
@@ -179,7 +186,9 @@ fn in_guest(
 ) -> Result<Ran> {
     let kernel = Some(run.kernel.name.as_str());
     let guest = Guest::prepare(options, kernel, true, Wanted::Tests, locked)?;
-    let guest_task = guest_task(&guest, run.share, choice, &choice.filters);
+    let is_run = |name: &&str| run.has_all || !suite::OF_NO_VERSION.contains(name);
+    let binaries = guest.tests(run.share).filter(is_run);
+    let guest_task = guest_task(&guest, binaries, choice, &choice.filters);
     let mut counts = Counts::default();
     let end = guest.run(guest_task, &mut |report| {
         match (line(report)?, prefix) {
@@ -261,10 +270,11 @@ mod tests {
             fire: false,
             memory_mib: 512,
             one_thread: false,
+            is_default: name == "quick",
         };
         let kernels = [kernel("quick", 1), kernel("slow", 2)];
         let titles = |choice: &Choice| -> Vec<_> {
-            let runs = runs(&kernels, choice);
+            let runs = runs(&kernels, choice, true);
             runs.iter().map(Run::title).collect()
         };
         assert_eq!(titles(&Choice::ALL), ["slow 1/2", "slow 2/2", "quick"]);
@@ -273,5 +283,12 @@ mod tests {
             ..Choice::ALL
         };
         assert_eq!(titles(&one), ["slow", "quick"]);
+
+        let has_all = |everywhere| -> Vec<_> {
+            let runs = runs(&kernels, &one, everywhere);
+            runs.iter().map(|run| run.has_all).collect()
+        };
+        assert_eq!(has_all(false), [false, true]);
+        assert_eq!(has_all(true), [true, true]);
     }
 }

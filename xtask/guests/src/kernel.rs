@@ -48,6 +48,8 @@ pub struct Kernel {
     pub memory_mib: u32,
     /// Whether its CPUs take turns where they are emulated.
     pub one_thread: bool,
+    /// Whether it is the one that is used where none is named.
+    pub is_default: bool,
 }
 
 /// The kernel of this name, or the default one; fetched and unpacked if it is not yet.
@@ -60,15 +62,6 @@ pub fn ensure(name: Option<&str>, locked: bool) -> Result<Kernel> {
 /// The kernels that a command is for: all, or these, or the default one.
 pub fn chosen(names: &[String], all: bool) -> Result<Vec<String>> {
     Kernels::of_this_workspace()?.config.chosen(names, all)
-}
-
-/// The kernels that `test` is for: all, or these, or those that it usually takes.
-pub fn chosen_for_test(names: &[String], all: bool) -> Result<Vec<String>> {
-    let config = Kernels::of_this_workspace()?.config;
-    match names {
-        [] => config.chosen(&config.test, all),
-        names => config.chosen(names, all),
-    }
 }
 
 /// The files that name and pin the kernels.
@@ -85,9 +78,6 @@ pub(crate) struct Kernels {
 pub(crate) struct Config {
     /// The kernel to use when none is named.
     pub(crate) default: String,
-    /// The kernels that `test` takes when none is named; empty: the default one.
-    #[serde(default)]
-    pub(crate) test: Vec<String>,
     #[serde(rename = "kernel")]
     pub(crate) kernels: BTreeMap<String, Spec>,
 }
@@ -215,7 +205,7 @@ impl Kernels {
         let spec = self.config.get(name)?;
         let entry = self.build_plan(name, &self.pins(name)?)?.entry(name);
         let tree = archive.cache.get(&entry);
-        tree.map(|tree| Kernel::in_tree(name, spec, &tree))
+        tree.map(|tree| self.kernel_in(name, spec, &tree))
             .transpose()
     }
 
@@ -239,7 +229,7 @@ impl Kernels {
             }),
             BuildPlan::Source(recipe) => recipe.build(&archive.cache, &debs[0]),
         }?;
-        Kernel::in_tree(name, self.config.get(name)?, &tree)
+        self.kernel_in(name, self.config.get(name)?, &tree)
     }
 
     fn build_plan<'a>(&self, name: &str, pins: &'a Pins) -> Result<BuildPlan<'a>> {
@@ -273,8 +263,9 @@ impl BuildPlan<'_> {
     }
 }
 
-impl Kernel {
-    fn in_tree(name: &str, spec: &Spec, tree: &Path) -> Result<Kernel> {
+impl Kernels {
+    /// The kernel that lies unpacked there.
+    fn kernel_in(&self, name: &str, spec: &Spec, tree: &Path) -> Result<Kernel> {
         let modules = source::only_entry(&tree.join("lib/modules"))?;
         let release = modules
             .file_name()
@@ -290,6 +281,7 @@ impl Kernel {
             fire: spec.fire,
             memory_mib: spec.memory_mib,
             one_thread: spec.one_thread,
+            is_default: name == self.config.default,
         })
     }
 }

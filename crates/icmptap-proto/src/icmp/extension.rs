@@ -6,10 +6,10 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use super::{Message, Type, open_enum::open_enum, v4, v6};
+use super::{icmp_type::Type, message::Message, open_enum::open_enum, v4, v6};
 use crate::{
-    bytes::{self, ALL_ONES, be16, be32, internet_sum},
-    event::Checksum,
+    bytes::{self, be16, be32},
+    checksum::Checksum,
 };
 
 /// Bytes of an ICMP header, behind which the quote starts.
@@ -72,10 +72,8 @@ impl<'a> Extensions<'a> {
         }
         let checksum = if sum == [0; 2] || !is_whole {
             Checksum::Unknown
-        } else if internet_sum([bytes, &[]]) == ALL_ONES {
-            Checksum::Good
         } else {
-            Checksum::Bad
+            Checksum::of([bytes, &[]])
         };
         Some(Self {
             checksum,

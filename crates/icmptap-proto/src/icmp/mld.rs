@@ -2,7 +2,7 @@
 
 use std::{fmt, net::Ipv6Addr};
 
-use super::Message;
+use super::message::Message;
 use crate::bytes::{addresses, be16, ipv6};
 
 /// A router asks who listens.

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::Ipv6Addr};
 
-use super::{Quote, extension::Name, open_enum::open_enum};
+use super::{extension::Name, open_enum::open_enum, quote::Quote};
 use crate::bytes::{addresses, be16, be32, ipv6};
 
 /// A router says that it is there.

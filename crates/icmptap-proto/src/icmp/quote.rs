@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use etherparse::IpNumber;
 
-use super::{Echo, Type, v4, v6};
+use super::{echo::Echo, icmp_type::Type, v4, v6};
 use crate::{
     bytes::{be16, be32},
     ip::Ip,

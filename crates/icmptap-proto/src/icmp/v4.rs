@@ -2,11 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{
-    Body, Echo, Message, Mtu,
-    echo::{ExtendedEchoReply, ExtendedEchoRequest, extended_echo_code_word},
-    open_enum::open_enum,
-};
+use super::{echo::extended_echo_code_word, open_enum::open_enum};
 use crate::bytes::{be16, be32, ipv4};
 
 open_enum! {
@@ -144,43 +140,6 @@ impl Type {
 /// The code of "destination unreachable" that carries an MTU.
 pub const FRAGMENTATION_NEEDED: u8 = 4;
 
-/// `None` if what the type says was cut off.
-#[inline(always)]
-pub(super) fn body<'a>(icmp_type: Type, code: u8, message: Message<'a>) -> Option<Body<'a>> {
-    let bytes = message.bytes;
-    Some(match icmp_type {
-        Type::ECHO_REQUEST
-        | Type::ECHO_REPLY
-        | Type::INFORMATION_REQUEST
-        | Type::INFORMATION_REPLY => Body::Echo(Echo::decode(bytes)?),
-        Type::DESTINATION_UNREACHABLE => Body::Unreachable {
-            next_hop_mtu: Some(be16(bytes, 6)?)
-                .filter(|mtu| code == FRAGMENTATION_NEEDED && *mtu != 0)
-                .map(|mtu| Mtu(mtu.into())),
-        },
-        Type::REDIRECT => Body::Redirect {
-            gateway: ipv4(bytes, 4)?,
-        },
-        Type::PARAMETER_PROBLEM => Body::ParameterProblem {
-            pointer: (*bytes.get(4)?).into(),
-        },
-        Type::TIMESTAMP | Type::TIMESTAMP_REPLY => Body::Timestamp {
-            echo: Echo::decode(bytes)?,
-            times: Times::decode(bytes),
-        },
-        Type::ADDRESS_MASK_REQUEST | Type::ADDRESS_MASK_REPLY => Body::AddressMask {
-            echo: Echo::decode(bytes)?,
-            mask: ipv4(bytes, 8),
-        },
-        Type::ROUTER_ADVERTISEMENT => Body::Routers(Routers::decode(bytes)?),
-        Type::EXTENDED_ECHO_REQUEST => {
-            Body::ExtendedEchoRequest(ExtendedEchoRequest::decode(bytes)?)
-        }
-        Type::EXTENDED_ECHO_REPLY => Body::ExtendedEchoReply(ExtendedEchoReply::decode(bytes)?),
-        _ => Body::None,
-    })
-}
-
 /// Milliseconds since midnight UT; the highest bit marks another unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
@@ -193,7 +152,7 @@ pub struct Times {
 }
 
 impl Times {
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         Some(Self {
             originate: be32(bytes, 8)?,
             receive: be32(bytes, 12)?,
@@ -214,7 +173,7 @@ pub struct Routers<'a> {
 }
 
 impl<'a> Routers<'a> {
-    fn decode(bytes: &'a [u8]) -> Option<Self> {
+    pub(super) fn decode(bytes: &'a [u8]) -> Option<Self> {
         let [count, words] = *bytes.get(4..6)?.first_chunk()?;
         Some(Self {
             lifetime: be16(bytes, 6)?,

@@ -1,12 +1,6 @@
-//! ICMPv6 types and codes (RFC 4443 and IANA), and which message is read where.
+//! ICMPv6 types and codes (RFC 4443 and IANA).
 
-use super::{
-    Body, Echo, Message, Mtu,
-    echo::{ExtendedEchoReply, ExtendedEchoRequest, extended_echo_code_word},
-    mld, ndp,
-    open_enum::open_enum,
-};
-use crate::bytes::{be32, ipv6};
+use super::{echo::extended_echo_code_word, open_enum::open_enum};
 
 open_enum! {
     /// An ICMPv6 type: any number, some of which have a name. Below 128 are
@@ -164,45 +158,4 @@ impl Type {
                 | Self::PARAMETER_PROBLEM
         )
     }
-}
-
-/// `None` if what the type says was cut off.
-#[inline(always)]
-pub(super) fn body<'a>(icmp_type: Type, message: Message<'a>) -> Option<Body<'a>> {
-    let bytes = message.bytes;
-    Some(match icmp_type {
-        Type::DESTINATION_UNREACHABLE => {
-            // Its second word says nothing, if it is there.
-            be32(bytes, 4)?;
-            Body::Unreachable { next_hop_mtu: None }
-        }
-        Type::PACKET_TOO_BIG => Body::PacketTooBig {
-            mtu: Mtu(be32(bytes, 4)?),
-        },
-        Type::PARAMETER_PROBLEM => Body::ParameterProblem {
-            pointer: be32(bytes, 4)?,
-        },
-        Type::ECHO_REQUEST | Type::ECHO_REPLY => Body::Echo(Echo::decode(bytes)?),
-        Type::MULTICAST_LISTENER_QUERY => Body::MulticastQuery(mld::Query::decode(message)?),
-        Type::MULTICAST_LISTENER_REPORT | Type::MULTICAST_LISTENER_DONE => Body::Multicast {
-            group: ipv6(bytes, 8)?,
-        },
-        Type::MULTICAST_LISTENER_REPORT_V2 => Body::MulticastReport(mld::Report::decode(bytes)?),
-        Type::ROUTER_SOLICITATION => Body::RouterSolicitation(ndp::Options::decode(bytes, 8)?),
-        Type::ROUTER_ADVERTISEMENT => {
-            Body::RouterAdvertisement(ndp::RouterAdvertisement::decode(bytes)?)
-        }
-        Type::NEIGHBOR_SOLICITATION => {
-            Body::NeighborSolicitation(ndp::NeighborSolicitation::decode(bytes)?)
-        }
-        Type::NEIGHBOR_ADVERTISEMENT => {
-            Body::NeighborAdvertisement(ndp::NeighborAdvertisement::decode(bytes)?)
-        }
-        Type::REDIRECT => Body::NeighborRedirect(ndp::Redirect::decode(bytes)?),
-        Type::EXTENDED_ECHO_REQUEST => {
-            Body::ExtendedEchoRequest(ExtendedEchoRequest::decode(bytes)?)
-        }
-        Type::EXTENDED_ECHO_REPLY => Body::ExtendedEchoReply(ExtendedEchoReply::decode(bytes)?),
-        _ => Body::None,
-    })
 }

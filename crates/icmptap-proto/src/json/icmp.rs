@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::Serialize;
 
 use crate::{
-    event::Checksum,
+    checksum::Checksum,
     icmp::{
         self, Body, Transport,
         extension::{self, InterfaceId, ObjectBody},

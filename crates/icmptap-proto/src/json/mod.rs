@@ -12,7 +12,8 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     IfIndex,
-    event::{Checksum, ChecksumState, EventRef},
+    checksum::Checksum,
+    event::{ChecksumState, EventRef},
     sequence,
 };
 

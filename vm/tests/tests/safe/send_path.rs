@@ -11,13 +11,16 @@ use std::time::{Duration, Instant};
 
 use icmptap::reply::Counters;
 use icmptap::{
-    BatchSize, Builder, Client, FlushInterval, Hook, Hooks, Item, Received, Subscription, Verdict,
+    BatchSize, Builder, Client, FlushInterval, Hook, Hooks, Item, Received, Subscription, TypeSet,
+    Verdict,
 };
 use icmptap_vm_tests::listen::subscribe;
 use icmptap_vm_tests::module;
 use icmptap_vm_tests::net::{Namespace, Wire, as_foreigner, load_modules};
 use icmptap_vm_tests::packet::{Pinger, echo};
-use icmptap_vm_tests::process::{Process, command, on_each_cpu, output, patience, wait_until};
+use icmptap_vm_tests::process::{
+    Process, SetWhenDropped, command, on_each_cpu, output, patience, times, wait_until,
+};
 use icmptap_vm_tests::trap::{self, INTO_TUNNEL, NLMON, TUNNEL, copies};
 use rustix::process::Signal;
 
@@ -50,14 +53,6 @@ fn with_pings<T: Send>(here: &Namespace, size: usize, work: impl FnOnce() -> T +
         let _end = SetWhenDropped(&is_over);
         work()
     })
-}
-
-struct SetWhenDropped<'a>(&'a AtomicBool);
-
-impl Drop for SetWhenDropped<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Listens until it has heard `enough` ICMP errors, which are what its own messages
@@ -186,6 +181,25 @@ fn at_every_hook_and_in_batches_of_every_size() {
     all_ended();
 }
 
+/// What comes back from one's messages is another's, who listens everywhere: their
+/// streams are of one kind, but not one.
+#[test]
+fn one_hears_what_another_causes() {
+    let here = trap::set();
+    let outside = Namespace::new();
+    // Not what its own messages cause: those are errors.
+    let requests: TypeSet = [8].into_iter().collect();
+    let causes = at_once().hooks(hooks(&[Hook::Input])).icmp_types(requests);
+    let hears = at_once().hooks(hooks(&[Hook::Output])).all_netns(true);
+    let causes = subscribe(&here, &causes);
+    let hears = subscribe(&outside, &hears);
+    with_pings(&here, 56, || hear(hears, ENOUGH / 10, false));
+    let counters = lawful(causes, 0);
+    assert!(counters.delivered > 0, "{counters:?}");
+    drop(here);
+    all_ended();
+}
+
 #[test]
 fn several_hear_what_the_others_cause() {
     let here = trap::set();
@@ -203,7 +217,7 @@ fn several_hear_what_the_others_cause() {
     with_pings(&here, 56, || {
         thread::scope(|scope| {
             for subscription in subscriptions {
-                scope.spawn(|| hear(subscription, ENOUGH / 4, false));
+                scope.spawn(|| hear(subscription, times(ENOUGH / 4, 10), false));
             }
         });
     });

@@ -1,15 +1,14 @@
 //! To subscribe while packets come in: first the answer, then what was asked for; and
 //! what was not begun leaves nothing behind.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use icmptap_proto::request::{self, SubscribeOptions};
 use icmptap_vm_tests::fire::asker::family;
 use icmptap_vm_tests::net::Namespace;
-use icmptap_vm_tests::packet::{Pinger, echo, lose_a_flood};
-use icmptap_vm_tests::process::{Process, on_each_cpu, patience, wait_until};
+use icmptap_vm_tests::packet::in_a_flood;
+use icmptap_vm_tests::process::{Process, times, wait_until};
 use icmptap_vm_tests::subscriber::Subscriber;
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -17,50 +16,13 @@ use rustix::process::Signal;
 /// Bytes, of which the kernel makes twice as many.
 const SIZES: [usize; 4] = [2 << 10, 4 << 10, 16 << 10, 32 << 10];
 
-/// A slow kernel does little else than what the flood has it do: there the flood rests
-/// now and then, and the tests do less in it.
-fn is_slow() -> bool {
-    patience() > Duration::from_secs(60)
-}
-
-/// Does some work while every CPU sends packets in `namespace`.
-fn in_a_flood<T>(namespace: &Namespace, work: impl FnOnce() -> T) -> T {
-    struct Over<'a>(&'a AtomicBool);
-    impl Drop for Over<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-    lose_a_flood();
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        // At a panic as well: or nobody would hear of it.
-        let _over = Over(&over);
-        scope.spawn(|| {
-            on_each_cpu(|| {
-                let pinger = Pinger::new(namespace);
-                let request = echo(1, 1, &[0; 56]);
-                while !over.load(Ordering::Relaxed) {
-                    for _ in 0..32 {
-                        pinger.send(&request, &request);
-                    }
-                    if is_slow() {
-                        thread::sleep(Duration::from_millis(5));
-                    }
-                }
-            })
-        });
-        work()
-    })
-}
-
 #[test]
 fn the_reply_comes_before_the_first_event() {
     let family = family();
     let namespace = Namespace::new();
     in_a_flood(&namespace, || {
         for size in SIZES {
-            for round in 0..if is_slow() { 3 } else { 10 } {
+            for round in 0..times(10, 1) {
                 let mut reader = namespace.enter(|| Subscriber::open(family));
                 reader.set_receive_buffer(size);
                 // Twice: the second one begins anew.
@@ -85,7 +47,7 @@ fn what_has_not_begun_sends_nothing() {
     let mut refused = 0;
     in_a_flood(&namespace, || {
         for size in SIZES {
-            for round in 0..if is_slow() { 3 } else { 10 } {
+            for round in 0..times(10, 3) {
                 let mut reader = namespace.enter(|| Subscriber::open(family));
                 reader.set_receive_buffer(size);
                 // No room, or hardly any, or just enough.
@@ -118,7 +80,7 @@ fn what_has_not_begun_sends_nothing() {
 fn listen_in_a_flood(options: &str) {
     let namespace = Namespace::new();
     let words = format!("icmptap listen --duration 20ms -c 10 {options}");
-    let rounds = if is_slow() { 4 } else { 20 };
+    let rounds = times(20, 4);
     let failed: Vec<_> = in_a_flood(&namespace, || {
         let run = |_| Process::start(namespace.command(&words)).end();
         let ends = (0..rounds).map(run);

@@ -8,7 +8,8 @@ use xtask_guests::vm::verdict::Verdict;
 /// Free text, then lines `KEY: VALUE`: on which kernel (`Kernel`, once), which tests
 /// run (`Tests`, filters as vm-test takes them), what the verdict has to be
 /// (`Verdict`, once, in its own words) and what has to be seen (`Seen`). All of the
-/// last are parts of one line that the kernel said or one test that failed.
+/// last are parts of one line that the kernel said or one test that failed. Each of the
+/// tests begins with its binary, `BINARY::TEST`.
 #[derive(Debug, PartialEq)]
 pub(super) struct Broken {
     pub(super) name: String,
@@ -46,10 +47,24 @@ impl Broken {
         };
         ensure!(!broken.tests.is_empty(), "its head names no tests");
         ensure!(
+            broken.tests.iter().all(|test| test.contains("::")),
+            "its head names a test without its binary"
+        );
+        ensure!(
             !broken.seen.is_empty(),
             "its head says nothing of what is seen"
         );
         Ok(broken)
+    }
+
+    /// Whether the kernel has said what has to be seen, where that is its word.
+    pub(super) fn is_seen_in(&self, splats: &[String]) -> bool {
+        self.verdict == Verdict::Splat && splats.iter().any(|line| self.is_it(line))
+    }
+
+    /// Whether one line has all that has to be seen.
+    fn is_it(&self, line: &str) -> bool {
+        self.seen.iter().all(|part| line.contains(part))
     }
 
     /// Fails if the bug was not found, or not for what it is.
@@ -64,7 +79,7 @@ impl Broken {
             self.verdict
         );
         ensure!(
-            said.any(|line| self.seen.iter().all(|part| line.contains(part))),
+            said.any(|line| self.is_it(line)),
             "{verdict}, and nothing says {:?}",
             self.seen
         );
@@ -118,6 +133,7 @@ Seen: [icmptap]
             ("\nKernel: debug", "", "one line \"Kernel: …\""),
             ("Nobody waits.", "Kernel: edge", "one line \"Kernel: …\""),
             ("Tests:", "Test:", "names no tests"),
+            ("Tests: law::", "Tests: law", "without its binary"),
             ("Seen:", "seen:", "nothing of what is seen"),
             ("complained", "sang", "the verdict \"the kernel sang\""),
             ("the kernel complained", "passed", "the verdict \"passed\""),
@@ -142,8 +158,10 @@ Seen: [icmptap]
             "passed, and not: the kernel complained"
         );
         assert!(judge(Verdict::Panic, &good).is_err());
+        assert!(broken().is_seen_in(&good));
         // Not one of these is all of it.
         let other = said(&["use-after-free in f+0x1/0x2", "f+0x1/0x2 [icmptap]"]);
+        assert!(!broken().is_seen_in(&other));
         let why = judge(Verdict::Splat, &other).unwrap_err().to_string();
         assert!(
             why.starts_with("the kernel complained, and nothing says"),

@@ -206,6 +206,7 @@ mod tests {
                     &machine,
                     Expected::Boot,
                     patience,
+                    None,
                     &mut |_| Ok(()),
                 )?))
             };

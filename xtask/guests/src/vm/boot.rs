@@ -29,6 +29,13 @@ pub(crate) struct Patience {
     pub(crate) silence: Option<Duration>,
 }
 
+/// Whether the kernel's complaints are all that somebody waits for. Then the guest is
+/// killed: what is as broken as it was to be may never end.
+pub(crate) type IsEnough<'a> = &'a dyn Fn(&[String]) -> bool;
+
+/// How often the console is looked at for that.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// How it went.
 #[derive(Debug)]
 pub struct End {
@@ -52,6 +59,7 @@ pub(crate) fn boot(
     machine: &Machine,
     expected: Expected,
     patience: Patience,
+    is_enough: Option<IsEnough<'_>>,
     each: &mut dyn FnMut(&Report) -> Result<()>,
 ) -> Result<End> {
     let log = machine.console.log();
@@ -74,7 +82,11 @@ pub(crate) fn boot(
             }
             (Ended::Itself, Some(output.status))
         }
-        _ => follow(program, &qemu.stdin_null(), patience, &mut tally, each)?,
+        _ => {
+            let watch = is_enough.map(|is_enough| Watch { log, is_enough });
+            let qemu = qemu.stdin_null();
+            follow(program, &qemu, patience, watch, &mut tally, each)?
+        }
     };
 
     let text = fs::read(log).with_context(|| format!("read {}", log.display()))?;
@@ -97,6 +109,7 @@ fn follow(
     program: &Path,
     qemu: &Expression,
     patience: Patience,
+    watch: Option<Watch<'_>>,
     tally: &mut Tally,
     each: &mut dyn FnMut(&Report) -> Result<()>,
 ) -> Result<(Ended, Option<ExitStatus>)> {
@@ -114,7 +127,7 @@ fn follow(
         });
         // Whatever makes us stop listening, the scope ends only when QEMU does.
         let _killer = Killer(&running);
-        let ended = listen(&receiver, patience, tally, each)?;
+        let ended = listen(&receiver, patience, watch, tally, each)?;
         // None yet if it is still to be killed.
         let output = running.try_wait().context("wait for QEMU")?;
         Ok((ended, output.map(|output| output.status)))
@@ -131,9 +144,23 @@ impl Drop for Killer<'_> {
     }
 }
 
+/// The console, as somebody waits for what comes there.
+struct Watch<'a> {
+    log: &'a Path,
+    is_enough: IsEnough<'a>,
+}
+
+impl Watch<'_> {
+    fn is_over(&self) -> Result<bool> {
+        let text = fs::read(self.log).with_context(|| format!("read {}", self.log.display()))?;
+        Ok((self.is_enough)(&console::scan(&text).splats))
+    }
+}
+
 fn listen(
     lines: &mpsc::Receiver<std::io::Result<Vec<u8>>>,
     patience: Patience,
+    watch: Option<Watch<'_>>,
     tally: &mut Tally,
     each: &mut dyn FnMut(&Report) -> Result<()>,
 ) -> Result<Ended> {
@@ -143,8 +170,9 @@ fn listen(
     let mut first = true;
     loop {
         let left = limit.map(|(_, _, deadline)| deadline.saturating_duration_since(Instant::now()));
-        let line = match left {
-            Some(left) => lines.recv_timeout(left),
+        let look = watch.as_ref().map(|_| LOOK);
+        let line = match left.into_iter().chain(look).min() {
+            Some(wait) => lines.recv_timeout(wait),
             None => lines.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match line {
@@ -161,8 +189,16 @@ fn listen(
             }
             Err(RecvTimeoutError::Disconnected) => return Ok(Ended::Itself),
             Err(RecvTimeoutError::Timeout) => {
-                let (what, limit, _) = limit.expect("no limit cannot be exceeded");
-                return Ok(Ended::Killed(what, limit));
+                if let Some((what, limit, deadline)) = limit
+                    && deadline <= Instant::now()
+                {
+                    return Ok(Ended::Killed(what, limit));
+                }
+                if let Some(watch) = &watch
+                    && watch.is_over()?
+                {
+                    return Ok(Ended::Enough);
+                }
             }
         }
     }
@@ -251,6 +287,15 @@ mod tests {
         script: &str,
         each: &mut dyn FnMut(&Report) -> Result<()>,
     ) -> Result<End> {
+        boot_script_until(dir, script, None, each)
+    }
+
+    fn boot_script_until(
+        dir: &Path,
+        script: &str,
+        is_enough: Option<IsEnough<'_>>,
+        each: &mut dyn FnMut(&Report) -> Result<()>,
+    ) -> Result<End> {
         let qemu = dir.join("qemu");
         script::write(&qemu, script);
         let machine = Machine {
@@ -263,7 +308,7 @@ mod tests {
             image: "/none".into(),
             console: Console::Log(dir.join("console.log")),
         };
-        boot(&qemu, &machine, Expected::Boot, FOR_EVER, each)
+        boot(&qemu, &machine, Expected::Boot, FOR_EVER, is_enough, each)
     }
 
     /// Whatever ends us, an error or a panic, QEMU is not left behind.
@@ -287,6 +332,19 @@ mod tests {
             let pid = Pid::from_raw(pid).unwrap();
             assert_eq!(test_kill_process(pid), Err(rustix::io::Errno::SRCH));
         }
+    }
+
+    /// The rest of such a guest's life is of no use, and may have no end.
+    #[test]
+    fn a_guest_that_has_said_enough_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "echo '[    1.000000] BUG: a' > ${0%/*}/console.log\n\
+                      sleep 2\n\
+                      echo '[    2.000000] BUG: b' >> ${0%/*}/console.log\n\
+                      exec sleep 600";
+        let is_enough = |splats: &[String]| splats == ["BUG: a", "BUG: b"];
+        let end = boot_script_until(dir.path(), script, Some(&is_enough), &mut |_| Ok(())).unwrap();
+        assert_eq!(end.verdict, Verdict::Splat);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use xtask_host::ui;
 
 use super::accel::Probed;
 use super::artifacts::{Binaries, Wanted};
-use super::boot::{End, Patience, boot};
+use super::boot::{End, IsEnough, Patience, boot};
 use super::cpio::Tree;
 use super::qemu::{Accel, Console, Machine};
 use super::run_directory::RunDirectory;
@@ -147,7 +147,7 @@ impl<'a> Guest<'a> {
         };
         let binaries = artifacts::build(wanted)?;
         let kind = match wanted {
-            Wanted::Tools | Wanted::Tests => ImageKind::Common,
+            Wanted::Tools | Wanted::Demo | Wanted::Tests => ImageKind::Common,
             Wanted::Bench => ImageKind::Bench,
         };
         let mut tree = Tree::default();
@@ -202,9 +202,14 @@ impl<'a> Guest<'a> {
             total: Some(Duration::from_secs(5)),
             silence: None,
         };
-        let end = boot(&self.qemu, &machine, Expected::Boot, patience, &mut |_| {
-            Ok(())
-        })?;
+        let end = boot(
+            &self.qemu,
+            &machine,
+            Expected::Boot,
+            patience,
+            None,
+            &mut |_| Ok(()),
+        )?;
         phase.done();
         Ok(Probed::from(&end))
     }
@@ -226,15 +231,17 @@ impl<'a> Guest<'a> {
         guest_task: GuestTask<'_>,
         each: &mut dyn FnMut(&Report) -> Result<()>,
     ) -> Result<End> {
-        let end = self.watch(guest_task, each)?;
+        let end = self.watch(guest_task, None, each)?;
         self.complain(&end);
         Ok(end)
     }
 
-    /// As [`Guest::run`], for those who expect something to be wrong.
+    /// As [`Guest::run`], for those who expect something to be wrong, and have seen
+    /// enough of it when `is_enough` says so.
     pub fn watch(
         &self,
         guest_task: GuestTask<'_>,
+        is_enough: Option<IsEnough<'_>>,
         each: &mut dyn FnMut(&Report) -> Result<()>,
     ) -> Result<End> {
         let expected = match guest_task.task {
@@ -256,12 +263,13 @@ impl<'a> Guest<'a> {
         // A line of ours among a command's own would not be quiet.
         let mut phase = (std::io::stderr().is_terminal() && !interactive)
             .then(|| ui::phase("boot", self.title()));
-        let end = boot(&self.qemu, &machine, expected, patience, &mut |report| {
+        let each = &mut |report: &Report| {
             if let Some(phase) = phase.take() {
                 phase.done();
             }
             each(report)
-        })?;
+        };
+        let end = boot(&self.qemu, &machine, expected, patience, is_enough, each)?;
         drop(phase);
         Ok(end)
     }

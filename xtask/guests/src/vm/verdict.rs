@@ -61,6 +61,8 @@ pub(crate) enum Ended {
     Itself,
     /// We killed it because this was not over in that time.
     Killed(&'static str, Duration),
+    /// We killed it because its kernel had said all that somebody waited for.
+    Enough,
 }
 
 /// The reports so far, as much of them as a verdict needs.
@@ -159,7 +161,7 @@ pub(crate) fn judge(
         let why = format!("{} of its reports were garbled", tally.garbled);
         seen.push((Verdict::Lost, why));
     }
-    if !tally.done {
+    if !tally.done && *ended != Ended::Enough {
         seen.push((
             Verdict::Lost,
             format!("the guest ended without saying that it was done{running}"),
@@ -279,6 +281,7 @@ mod tests {
             (Command, &[], panic(), Ended::Itself, Panic),
             (Command, &[], none(), LATE, Timeout),
             (Command, &[], splat(), LATE, Splat),
+            (Tests, &[plan(1)], splat(), Ended::Enough, Splat),
             (Command, &[exited(0), Done], none(), LATE, Timeout),
             (
                 Command,
