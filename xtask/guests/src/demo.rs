@@ -24,9 +24,9 @@ pub struct Args {
 /// Runs the command. With `locked`, a pinned package is not replaced.
 pub fn run(args: &Args, locked: bool) -> Result<ExitCode> {
     let kernel = args.kernel.as_deref();
-    let guest = Guest::prepare(&args.options, kernel, true, Wanted::Tests, locked)?;
+    let guest = Guest::prepare(&args.options, kernel, true, Wanted::Demo, locked)?;
     let guest_task = GuestTask {
-        // A program of vm/tests.
+        // vm/demo.
         task: Task::Run {
             argv: vec!["demo".into()],
             env: Vec::new(),

@@ -23,6 +23,8 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 pub enum Wanted {
     /// The guest's first process and `icmptap`.
     Tools,
+    /// These and vm/demo.
+    Demo,
     /// These, and the programs and tests of vm/tests.
     Tests,
     /// The tools and vm/bench, as we ship them.
@@ -36,6 +38,7 @@ const SHIPPED: &str = "release";
 
 const GUEST: &str = "icmptap-guest";
 const CLI: &str = "icmptap-cli";
+const DEMO: &str = "icmptap-vm-demo";
 const TESTS: &str = "icmptap-vm-tests";
 const BENCH: &str = "icmptap-vm-bench";
 
@@ -44,6 +47,7 @@ impl Wanted {
     fn packages(self) -> &'static [(&'static [&'static str], &'static str)] {
         match self {
             Wanted::Tools => &[(&[GUEST, CLI], QUICK)],
+            Wanted::Demo => &[(&[GUEST, CLI, DEMO], QUICK)],
             Wanted::Tests => &[(&[GUEST, CLI, TESTS], QUICK)],
             Wanted::Bench => &[(&[GUEST], QUICK), (&[CLI, BENCH], SHIPPED)],
         }
