@@ -20,10 +20,14 @@ const QUIET: Duration = Duration::from_millis(400);
 /// How long a listener may take to begin.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// For `ip`: who there is, and how they are joined.
+/// For `ip`: who there is, and how they are joined. Without IPv6, whose neighbour
+/// discovery would be among the rest.
 const PLACES: &str = "netns add client
 netns add router
 netns add server
+netns exec client sysctl -q -w net.ipv6.conf.default.disable_ipv6=1
+netns exec router sysctl -q -w net.ipv6.conf.default.disable_ipv6=1
+netns exec server sysctl -q -w net.ipv6.conf.default.disable_ipv6=1
 link add eth0 netns client type veth peer name eth0 netns router
 link add eth1 netns router type veth peer name eth0 netns server
 -n client addr add 10.0.0.1/24 dev eth0

@@ -275,6 +275,7 @@ fn a_reader_that_falls_behind_for_a_while_sees_where() {
 
 #[test]
 fn a_record_longer_than_its_batch_has_a_message_of_its_own() {
+    stay_on_one_cpu();
     let wire = Wire::new();
     let sender = Sender::new(&wire);
     let info = icmptap::Client::open().and_then(|mut client| client.info());
