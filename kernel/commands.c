@@ -106,30 +106,13 @@ static int begin(struct sk_buff *skb, struct genl_info *info,
 	return err;
 }
 
-/*
- * What may wait for a grace period, or for batches to be sent, has to be the
- * first message of its datagram. Many in one would be served in one go, which
- * no signal ends, and genl's cb_lock is held all the while: a family that is
- * to be registered, and behind it all of generic netlink, would wait for that.
- *
- * Any context. netlink takes each message off the front before the next.
- */
-static int check_first(const struct sk_buff *skb, struct netlink_ext_ack *extack)
-{
-	if (!skb_headroom(skb))
-		return 0;
-	NL_SET_ERR_MSG(extack,
-		       "a request that may wait has to be the first message of its datagram");
-	return -EINVAL;
-}
-
 /* Process context, sleeps: a request. */
 static int subscribe(struct sk_buff *skb, struct genl_info *info)
 {
 	struct icmptap_params params;
 	int err;
 
-	err = check_first(skb, info->extack);
+	err = icmptap_genl_check_first(skb, info->extack);
 	if (!err)
 		err = icmptap_genl_check_capable(skb, info->extack);
 	if (!err && nla_get_flag(info->attrs[ICMPTAP_SUB_ALL_NETNS]))
@@ -151,7 +134,7 @@ static int subscribe(struct sk_buff *skb, struct genl_info *info)
  */
 static struct icmptap_sub *get_sub(struct sk_buff *skb, struct genl_info *info)
 {
-	int err = check_first(skb, info->extack);
+	int err = icmptap_genl_check_first(skb, info->extack);
 	struct icmptap_sub *sub;
 
 	if (err)

@@ -76,6 +76,29 @@ const struct icmptap_door icmptap_genl_door = {
 };
 
 /**
+ * icmptap_genl_check_first() - is this the first message of its datagram?
+ * @request: what is being served
+ * @extack: gets a sentence if not
+ *
+ * For what waits, or takes long. Thousands of requests in one datagram would be
+ * served in one go, which no signal ends, and with genl's cb_lock held: a
+ * family that is to be registered, and behind it all of generic netlink, would
+ * wait for them.
+ *
+ * Context: process. netlink takes each message off the front before the next.
+ * Return: 0 or -EINVAL.
+ */
+int icmptap_genl_check_first(const struct sk_buff *request,
+			     struct netlink_ext_ack *extack)
+{
+	if (!skb_headroom(request))
+		return 0;
+	NL_SET_ERR_MSG(extack,
+		       "this request has to be the first message of its datagram");
+	return -EINVAL;
+}
+
+/**
  * icmptap_genl_check_capable() - may the sender see its network namespace?
  * @request: what it sent
  * @extack: gets a sentence if not

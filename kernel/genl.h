@@ -15,6 +15,8 @@ struct sk_buff;
 extern struct genl_family icmptap_genl_family;
 extern const struct icmptap_door icmptap_genl_door;
 
+int icmptap_genl_check_first(const struct sk_buff *request,
+			     struct netlink_ext_ack *extack);
 int icmptap_genl_check_capable(struct sk_buff *request,
 			       struct netlink_ext_ack *extack);
 int icmptap_genl_check_global(struct sk_buff *request,

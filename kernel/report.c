@@ -269,7 +269,9 @@ int icmptap_report_stats(struct sk_buff *request, struct genl_info *info)
 	void *header;
 	int err;
 
-	err = icmptap_genl_check_capable(request, info->extack);
+	err = icmptap_genl_check_first(request, info->extack);
+	if (!err)
+		err = icmptap_genl_check_capable(request, info->extack);
 	if (err)
 		return err;
 

@@ -46,6 +46,9 @@
 /* For so long batches are sent before other softirqs have their turn. */
 #define SEND_JIFFIES	1
 
+/* For so long a guest's batches are sent while a request of theirs waits. */
+#define FLUSH_JIFFIES	HZ
+
 /* What we remember of a closed batch; netlink wants its place back, zeroed. */
 struct batch_cb {
 	unsigned int truesize;
@@ -113,10 +116,10 @@ static unsigned int pages_order(const struct icmptap_params *params)
 static bool is_full(const struct icmptap_sub *sub)
 {
 	unsigned int pages = PAGE_SIZE << pages_order(&sub->params);
-	int truesize = SKB_TRUESIZE(SKB_WITH_OVERHEAD(pages));
+	unsigned int truesize = SKB_TRUESIZE(SKB_WITH_OVERHEAD(pages));
 
 	return atomic_read(&sub->owner->sk_rmem_alloc) + truesize >
-	       READ_ONCE(sub->owner->sk_rcvbuf);
+	       (unsigned int)READ_ONCE(sub->owner->sk_rcvbuf);
 }
 
 /*
@@ -134,11 +137,9 @@ static bool is_full(const struct icmptap_sub *sub)
  */
 static struct page *get_pages_back(struct icmptap_stream *stream)
 {
-	struct page *page;
+	struct page *page = stream->pages[ICMPTAP_TURNS];
 
-	if (is_full(stream->sub)) {
-		page = stream->pages[ICMPTAP_TURNS];
-	} else {
+	if (!is_full(stream->sub) || page_ref_count(page) > 1) {
 		page = stream->pages[stream->next_page];
 		stream->next_page = (stream->next_page + 1) % ICMPTAP_TURNS;
 	}
@@ -270,6 +271,7 @@ static struct file *get_owner_file(struct icmptap_sub *sub)
 	read_unlock(&owner->sk_callback_lock);
 
 	if (file && file_count(file) == sub->files + 1) {
+		/* As in put_owner_file(), it may be the last one. */
 		fput(file);
 		file = NULL;
 	}
@@ -294,7 +296,7 @@ static void put_owner_file(struct icmptap_sub *sub, struct file *file)
 
 /*
  * Sends a batch, or drops it if there is no @file: the owner is being
- * released.
+ * released, or in haste.
  *
  * Softirq: the stream's tasklet, no lock held. What is sent may come back to
  * a hook before this returns. @delivered: records of the stream before it.
@@ -338,10 +340,11 @@ static void on_closed(struct tasklet_struct *sender)
 		int err;
 
 		spin_unlock(&stream->lock);
-		err = send_batch(sub, file, msg, delivered);
+		err = send_batch(sub, READ_ONCE(sub->in_haste) ? NULL : file,
+				 msg, delivered);
 		spin_lock(&stream->lock);
 
-		/* -EAGAIN: the receive buffer is full; -ECONNREFUSED: it is gone. */
+		/* -EAGAIN: the receive buffer is full; -ECONNREFUSED: not sent. */
 		if (err < 0)
 			counters->lost_overrun += batch.count;
 		else
@@ -517,11 +520,36 @@ bool icmptap_stream_put(struct icmptap_sub *sub, struct icmptap_packet *pkt)
 	return matched;
 }
 
-/* Waits until @last of the batches closed is settled. Process context. */
-static void wait_settled(struct icmptap_stream *stream, u32 last)
+/* Is @last of the batches closed settled? Any context. */
+static bool is_settled(const struct icmptap_stream *stream, u32 last)
 {
-	wait_event(stream->sub->settled,
-		   (s32)(READ_ONCE(stream->batches_settled) - last) >= 0);
+	return (s32)(READ_ONCE(stream->batches_settled) - last) >= 0;
+}
+
+/*
+ * Waits until what is closed is settled. After @end, in jiffies, a guest's
+ * batches are no longer sent, but dropped and counted: who waits may hold
+ * genl's cb_lock, and a guest may make each send as dear as they like.
+ *
+ * Process context, sleeps.
+ */
+static void wait_settled(struct icmptap_sub *sub, unsigned long end)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct icmptap_stream *stream = per_cpu_ptr(sub->streams, cpu);
+		u32 last = READ_ONCE(stream->batches_closed);
+
+		if (!sub->is_guest) {
+			wait_event(sub->settled, is_settled(stream, last));
+			continue;
+		}
+		while (!wait_event_timeout(sub->settled,
+					   is_settled(stream, last),
+					   max_t(long, end - jiffies, 1)))
+			WRITE_ONCE(sub->in_haste, true);
+	}
 }
 
 /*
@@ -531,23 +559,24 @@ static void wait_settled(struct icmptap_stream *stream, u32 last)
  */
 void icmptap_streams_flush(struct icmptap_sub *sub)
 {
+	unsigned long end = jiffies + FLUSH_JIFFIES;
 	unsigned int cpu;
+
+	/* Else there would be no room, most likely, for what is open. */
+	wait_settled(sub, end);
 
 	for_each_possible_cpu(cpu) {
 		struct icmptap_stream *stream = per_cpu_ptr(sub->streams, cpu);
-		u32 last;
-
-		/* Else there would be no room, most likely, for the one that is open. */
-		wait_settled(stream, READ_ONCE(stream->batches_closed));
 
 		/* The tasklet most likely runs when softirqs are on again. */
 		spin_lock_bh(&stream->lock);
 		close_batch(stream, ktime_get_real_ns());
-		last = stream->batches_closed;
 		spin_unlock_bh(&stream->lock);
-
-		wait_settled(stream, last);
 	}
+
+	wait_settled(sub, end);
+	/* Another FLUSH that waits sets it again. */
+	WRITE_ONCE(sub->in_haste, false);
 }
 
 /* Any context. */

@@ -499,10 +499,10 @@ fn a_socket_has_one_subscription() {
     assert_eq!(ask(sys::ICMPTAP_CMD_UNSUBSCRIBE), None);
 }
 
-/// Many of what waits would be one system call that no signal ends, and generic netlink
+/// Many of what takes long would be one system call that no signal ends, and generic netlink
 /// waits for it.
 #[test]
-fn what_may_wait_comes_first_in_its_datagram() {
+fn what_may_take_long_comes_first_in_its_datagram() {
     let asker = Asker::new();
     let message = |command| asker.message(command, sys::NLM_F_ACK, &[]);
     let answers = |commands: &[u32]| -> Vec<_> {
@@ -527,6 +527,7 @@ fn what_may_wait_comes_first_in_its_datagram() {
         (subscribe, unsubscribe),
         (flush, flush),
         (unsubscribe, subscribe),
+        (sys::ICMPTAP_CMD_GET_STATS, sys::ICMPTAP_CMD_GET_STATS),
     ] {
         let answers = answers(&[first, waits, info]);
         let [Status::Ack, Status::Refused(refusal), Status::Ack] = &answers[..] else {

@@ -18,6 +18,7 @@ use crate::netlink::{Socket, header};
 
 const SUBSCRIBE: u8 = sys::ICMPTAP_CMD_SUBSCRIBE as u8;
 const FLUSH: u8 = sys::ICMPTAP_CMD_FLUSH as u8;
+const GET_STATS: u8 = sys::ICMPTAP_CMD_GET_STATS as u8;
 const UNSUBSCRIBE: u8 = sys::ICMPTAP_CMD_UNSUBSCRIBE as u8;
 const GET_INFO: u8 = sys::ICMPTAP_CMD_GET_INFO as u8;
 
@@ -344,9 +345,10 @@ impl Asker {
             Errno::USERS => assert!(!self.subscribed && *command == SUBSCRIBE, "{}", what()),
             Errno::INVAL | Errno::RANGE | Errno::OPNOTSUPP => {
                 let allowed = request.len() >= 20 && desk.requests.allow(request) == Allowed::Yes;
-                // What may wait comes first in its datagram.
-                let waits = [SUBSCRIBE, UNSUBSCRIBE, FLUSH].contains(command);
-                let comes_late = waits && asked.range.start > 0 && errno == Errno::INVAL;
+                // What may take long comes first in its datagram.
+                let is_long = [SUBSCRIBE, UNSUBSCRIBE, FLUSH].contains(command)
+                    || *command == GET_STATS && !asked.is_dump();
+                let comes_late = is_long && asked.range.start > 0 && errno == Errno::INVAL;
                 assert!(!allowed || comes_late, "{}", what());
             }
             _ => panic!("{}", what()),

@@ -146,6 +146,35 @@ fn a_user_leads_what_we_send_into_a_tunnel() {
     all_ended();
 }
 
+/// Each of hundreds of `nlmon` devices has its copy of each message: who ends, and waits
+/// for what is queued, waits in a request, and so may others for them.
+#[test]
+fn who_makes_each_send_dear_ends_all_the_same() {
+    trap::load();
+    let devices = times(500, 300);
+    let script = format!(
+        "set -e\n\
+         ip link set lo up\n\
+         for nth in $(seq {devices}); do\n\
+           echo \"link add nlmon$nth type nlmon\"\n\
+           echo \"link set nlmon$nth up\"\n\
+         done | ip -batch -\n\
+         exec icmptap listen --hook output --flush-us 0 -n\n"
+    );
+    let mut command = as_foreigner();
+    command.args(["/bin/sh", "-c", &script]);
+    let listener = Process::start(command);
+    listener.wait_for("listening on");
+    let enter = format!("nsenter --net=/proc/{}/ns/net", listener.id());
+    output(&mut self::command(&format!(
+        "{enter} ping -f -c 200 -W 1 127.0.0.1"
+    )));
+    let (status, out, err) = listener.end_by(Signal::INT);
+    assert!(status.success(), "{}", stdout_of(status, &out, &err));
+    println!("measured: {}", err.last().map_or("nothing", |line| line));
+    all_ended();
+}
+
 #[test]
 fn at_every_hook_and_in_batches_of_every_size() {
     let here = trap::set();
