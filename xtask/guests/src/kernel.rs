@@ -3,7 +3,7 @@
 //! `vm/kernels.toml` names the kernels, `vm/kernels.lock` says which packages each
 //! is. Four packages, unpacked over each other into one cache entry, are all that
 //! is needed, and what in them assumes to lie under /usr is made to lie anywhere.
-//! Of a kernel that is built from source there is one package, and [`source`] makes
+//! Of a kernel that is built from source there is one package, and `kernel/source.rs` makes
 //! an entry of the same shape.
 
 mod source;
@@ -42,7 +42,7 @@ pub struct Kernel {
     pub kdir: PathBuf,
     /// How many times as long as in the default kernel everything takes in it.
     pub slowness: u32,
-    /// See [`Spec::fire`].
+    /// Whether it has what the tests need that put the module under fire.
     pub fire: bool,
     /// What a guest of it gets.
     pub memory_mib: u32,

@@ -4,7 +4,7 @@
 //! at once, with tcpdump and with `icmptap listen -o json`. Here tshark dissects
 //! the one capture, and each of its fields is compared with the other. What
 //! differs is a mistake, of one or of the other; those of the other are explained
-//! ([`known_differences`]) and have to occur.
+//! (`known_differences.rs`) and have to occur.
 
 mod compare;
 mod event;
