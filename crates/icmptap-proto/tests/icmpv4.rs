@@ -347,8 +347,8 @@ fn names() {
         (Type(8).to_string(), Type(77).to_string()),
         ("echo-request".into(), "type-77".into())
     );
-    assert_eq!(Type(3).code_word(3), Some("port-unreachable"));
-    assert_eq!(Type(3).code_word(16), None);
-    assert_eq!(Type(8).code_word(0), None);
+    assert_eq!(Type(3).code_name(3), Some("port-unreachable"));
+    assert_eq!(Type(3).code_name(16), None);
+    assert_eq!(Type(8).code_name(0), None);
     assert_eq!(Type::NAMED.len(), 32);
 }

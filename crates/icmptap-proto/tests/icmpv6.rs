@@ -394,9 +394,9 @@ fn names() {
         (Type(128).to_string(), Type(77).to_string()),
         ("echo-request".into(), "type-77".into())
     );
-    assert_eq!(Type(1).code_word(4), Some("port-unreachable"));
-    assert_eq!(Type(1).code_word(9), None);
-    assert_eq!(Type(128).code_word(0), None);
+    assert_eq!(Type(1).code_name(4), Some("port-unreachable"));
+    assert_eq!(Type(1).code_name(9), None);
+    assert_eq!(Type(128).code_name(0), None);
     assert_eq!(Type::NAMED.len(), 44);
     let mut words: Vec<_> = Type::NAMED.iter().map(|t| t.name().unwrap()).collect();
     words.sort_unstable();

@@ -53,7 +53,7 @@ fn code(f: &mut fmt::Formatter<'_>, message: &Icmp<'_>) -> fmt::Result {
         | (Type::V4(v4::Type::PARAMETER_PROBLEM) | Type::V6(v6::Type::PARAMETER_PROBLEM), 0) => {
             Ok(())
         }
-        (icmp_type, code) => match icmp_type.code_word(code) {
+        (icmp_type, code) => match icmp_type.code_name(code) {
             Some(word) => write!(f, " {word}"),
             None if code != 0 => write!(f, " code {code}"),
             None => Ok(()),

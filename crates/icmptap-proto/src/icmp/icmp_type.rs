@@ -40,10 +40,10 @@ impl Type {
 
     /// The name of one of the type's codes, as one word. `None` where the code
     /// has none, and where the type knows only code 0 and that says nothing.
-    pub fn code_word(self, code: u8) -> Option<&'static str> {
+    pub fn code_name(self, code: u8) -> Option<&'static str> {
         match self {
-            Self::V4(icmp_type) => icmp_type.code_word(code),
-            Self::V6(icmp_type) => icmp_type.code_word(code),
+            Self::V4(icmp_type) => icmp_type.code_name(code),
+            Self::V6(icmp_type) => icmp_type.code_name(code),
         }
     }
 

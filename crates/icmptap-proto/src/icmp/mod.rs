@@ -31,7 +31,7 @@ use crate::Mtu;
 pub struct Icmp<'a> {
     /// The type.
     pub icmp_type: Type,
-    /// The code; [`Type::code_word`] names it.
+    /// The code; [`Type::code_name`] names it.
     pub code: u8,
     /// What it says beyond that.
     pub body: Body<'a>,

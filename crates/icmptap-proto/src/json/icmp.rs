@@ -386,7 +386,7 @@ impl Icmp {
             r#type: icmp_type.number(),
             type_name: icmp_type.name(),
             code,
-            code_name: icmp_type.code_word(code),
+            code_name: icmp_type.code_name(code),
             id: echo.map(|echo| echo.id),
             seq: echo.map(|echo| echo.seq),
             ..Self::default()

@@ -110,7 +110,7 @@ pub fn walk(event: &EventRef<'_>) -> usize {
     steps.show(message.icmp_type);
     std::hint::black_box((
         message.icmp_type.iana_name(),
-        message.icmp_type.code_word(message.code),
+        message.icmp_type.code_name(message.code),
         (message.echo(), message.mtu(), message.quote),
     ));
     match message.body {
