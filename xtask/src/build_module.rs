@@ -34,6 +34,13 @@ pub(crate) struct Args {
     deny_warnings: bool,
 }
 
+impl Args {
+    /// Whether the modules are for one of our kernels.
+    pub(crate) fn is_for_guests(&self) -> bool {
+        self.kdir.is_none()
+    }
+}
+
 /// The modules, in the order in which they can be loaded. The first is always there.
 const NAMES: [&str; 2] = ["icmptap", "icmptap_imp2"];
 

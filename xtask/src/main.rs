@@ -14,6 +14,7 @@ mod gen_api;
 mod gen_bindings;
 mod generated;
 mod guest_packages;
+mod host;
 mod kernel;
 mod kernels;
 mod lanes;
@@ -66,9 +67,30 @@ enum Command {
     BootBench(boot_bench::Args),
 }
 
+impl Command {
+    /// Whether it boots guests, or fetches and builds what they are made of.
+    fn is_for_guests(&self) -> bool {
+        match self {
+            Command::GenBindings(_) | Command::GenApi(_) | Command::Ynl(_) => false,
+            Command::BuildModule(args) => args.is_for_guests(),
+            _ => true,
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let result = match cli.command {
+    run(Cli::parse()).unwrap_or_else(|error| {
+        ui::error(&error);
+        // Apart from what a command in a guest and a failed test exit with.
+        ExitCode::from(125)
+    })
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    if cli.command.is_for_guests() {
+        host::runs_guests(std::env::consts::ARCH)?;
+    }
+    match cli.command {
         Command::Setup(args) => setup::run(&args),
         Command::GenBindings(args) => gen_bindings::run(&args),
         Command::GenApi(args) => gen_api::run(&args),
@@ -83,10 +105,24 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args, cli.locked),
         Command::Bench(args) => bench::run(&args, cli.locked),
         Command::BootBench(args) => boot_bench::run(&args, cli.locked),
-    };
-    result.unwrap_or_else(|error| {
-        ui::error(&error);
-        // Apart from what a command in a guest and a failed test exit with.
-        ExitCode::from(125)
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_no_guest_is_not_kept_from_other_architectures() {
+        let is_for_guests = |words: &str| {
+            let words = ["xtask"].into_iter().chain(words.split_whitespace());
+            Cli::try_parse_from(words).unwrap().command.is_for_guests()
+        };
+        for words in ["demo", "test", "vm-run -- true", "setup", "build-module"] {
+            assert!(is_for_guests(words), "{words}");
+        }
+        for words in ["gen-bindings", "gen-api", "ynl", "build-module --kdir /k"] {
+            assert!(!is_for_guests(words), "{words}");
+        }
+    }
 }
