@@ -35,6 +35,8 @@ const APT_PATIENCE: Duration = Duration::from_secs(300);
 pub(crate) enum Tool {
     Make,
     Gcc,
+    /// What the guest's programs are linked with.
+    StaticLibc,
     /// What the kernel's build tools are linked with.
     Libelf,
     /// What a kernel's own build takes, and the next three.
@@ -44,6 +46,8 @@ pub(crate) enum Tool {
     LibelfHeaders,
     /// Only kernels since 6.10 ask for it when they build a module.
     Pahole,
+    /// What names a mirror of Debian's where apt's sources do not.
+    Debootstrap,
     Gpgv,
     DebianKeyring,
     Qemu,
@@ -135,12 +139,14 @@ impl Tool {
     pub(crate) const ALL: &[Tool] = &[
         Tool::Make,
         Tool::Gcc,
+        Tool::StaticLibc,
         Tool::Libelf,
         Tool::Flex,
         Tool::Bison,
         Tool::Bc,
         Tool::LibelfHeaders,
         Tool::Pahole,
+        Tool::Debootstrap,
         Tool::Gpgv,
         Tool::DebianKeyring,
         Tool::Qemu,
@@ -160,12 +166,17 @@ impl Tool {
 
     fn is_here(self) -> bool {
         match self {
+            Tool::StaticLibc => is_library("libc.a"),
             Tool::Libelf => is_library("libelf.so.1"),
             Tool::LibelfHeaders => has_header("libelf.h"),
             Tool::LibnetfilterLog => has_header("libnetfilter_log/libnetfilter_log.h"),
             Tool::LibnetfilterQueue => has_header("libnetfilter_queue/libnetfilter_queue.h"),
             // Debian's name, and everybody else's.
             Tool::Libpcap => is_library("libpcap.so.0.8") || is_library("libpcap.so.1"),
+            // Not in the PATH of every user.
+            Tool::Debootstrap => ["/usr/sbin", "/usr/bin"]
+                .iter()
+                .any(|directory| Path::new(directory).join("debootstrap").exists()),
             Tool::DebianKeyring => Path::new(KEYRING).exists(),
             // The search that bindgen itself makes.
             Tool::Libclang => clang_sys::load().is_ok(),
@@ -182,12 +193,14 @@ impl Tool {
         match self {
             Tool::Make => "make",
             Tool::Gcc => "gcc",
+            Tool::StaticLibc => "libc.a",
             Tool::Libelf => "libelf",
             Tool::Flex => "flex",
             Tool::Bison => "bison",
             Tool::Bc => "bc",
             Tool::LibelfHeaders => "libelf's headers",
             Tool::Pahole => "pahole",
+            Tool::Debootstrap => "debootstrap",
             Tool::Gpgv => "gpgv",
             Tool::DebianKeyring => "the Debian archive keyring",
             Tool::Qemu => "qemu-system-x86_64",
@@ -206,17 +219,24 @@ impl Tool {
         }
     }
 
+    /// Whether Arch has it only among what its users maintain, where pacman does not look.
+    fn is_only_in_aur(self) -> bool {
+        self == Tool::Coccinelle
+    }
+
     /// The package that has it.
     fn package(self, family: Family) -> &'static str {
         let (debian, fedora, arch) = match self {
             Tool::Make => ("make", "make", "make"),
             Tool::Gcc => ("gcc", "gcc", "gcc"),
+            Tool::StaticLibc => ("libc6-dev", "glibc-static", "glibc"),
             Tool::Libelf => ("libelf1", "elfutils-libelf", "libelf"),
             Tool::Flex => ("flex", "flex", "flex"),
             Tool::Bison => ("bison", "bison", "bison"),
             Tool::Bc => ("bc", "bc", "bc"),
             Tool::LibelfHeaders => ("libelf-dev", "elfutils-libelf-devel", "libelf"),
             Tool::Pahole => ("pahole", "dwarves", "pahole"),
+            Tool::Debootstrap => ("debootstrap", "debootstrap", "debootstrap"),
             Tool::Gpgv => ("gpgv", "gnupg2", "gnupg"),
             Tool::DebianKeyring => (
                 "debian-archive-keyring",
@@ -234,7 +254,6 @@ impl Tool {
                 "python-jsonschema",
             ),
             Tool::Sparse => ("sparse", "sparse", "sparse"),
-            // Arch has it only among what its users maintain.
             Tool::Coccinelle => ("coccinelle", "coccinelle", "coccinelle"),
             Tool::LibPython => ("libpython3-dev", "python3-devel", "python"),
             Tool::Perl => ("perl", "perl", "perl"),
@@ -287,6 +306,13 @@ impl Family {
             })
     }
 
+    /// Of a system that no name tells us anything about.
+    fn by_manager(has: impl Fn(&str) -> bool) -> Option<Family> {
+        [Family::Debian, Family::Fedora, Family::Arch]
+            .into_iter()
+            .find(|family| family.command().split(' ').next().is_some_and(&has))
+    }
+
     fn command(self) -> &'static str {
         match self {
             Family::Debian => "apt-get install",
@@ -301,34 +327,46 @@ impl Family {
 struct Machine {
     family: Option<Family>,
     apt: bool,
-    root: bool,
+    rights: Rights,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Rights {
+    Root,
     /// There is a sudo that does not ask for a password.
-    sudo: bool,
+    Sudo,
+    /// There is a sudo that asks.
+    SudoThatAsks,
+    None,
 }
 
 impl Machine {
     fn this() -> Machine {
         let os_release = fs::read_to_string("/etc/os-release").unwrap_or_default();
-        let sh = Shell::new();
-        let runs = |program: &str, args: &[&str]| {
-            sh.as_ref().is_ok_and(|sh| {
-                sh.cmd(program)
-                    .args(args)
-                    .quiet()
-                    .ignore_stdout()
-                    .ignore_stderr()
-                    .run()
-                    .is_ok()
-            })
-        };
-        let root = sh
-            .as_ref()
-            .is_ok_and(|sh| cmd!(sh, "id -u").quiet().read().is_ok_and(|id| id == "0"));
+        let has = |program: &str| find_program(program).is_some();
         Machine {
-            family: Family::of(&os_release),
-            apt: find_program("apt-get").is_some(),
-            root,
-            sudo: !root && find_program("sudo").is_some() && runs("sudo", &["-n", "true"]),
+            family: Family::of(&os_release).or_else(|| Family::by_manager(has)),
+            apt: has("apt-get"),
+            rights: Rights::here(has("sudo")),
+        }
+    }
+}
+
+impl Rights {
+    fn here(has_sudo: bool) -> Rights {
+        let Ok(sh) = Shell::new() else {
+            return Rights::None;
+        };
+        if cmd!(sh, "id -u").quiet().read().is_ok_and(|id| id == "0") {
+            return Rights::Root;
+        }
+        if !has_sudo {
+            return Rights::None;
+        }
+        let sudo = cmd!(sh, "sudo -n true").quiet();
+        match sudo.ignore_stdout().ignore_stderr().run() {
+            Ok(()) => Rights::Sudo,
+            Err(_) => Rights::SudoThatAsks,
         }
     }
 }
@@ -350,23 +388,39 @@ fn plan(missing: &[Tool], machine: &Machine) -> Plan {
             "{lacking} not found: install it with this system's package manager"
         ));
     };
-    let packages = packages(missing, family);
-    if family == Family::Debian && machine.apt && (machine.root || machine.sudo) {
+    if family == Family::Debian
+        && machine.apt
+        && matches!(machine.rights, Rights::Root | Rights::Sudo)
+    {
         return Plan::Apt {
-            sudo: !machine.root,
-            packages,
+            sudo: machine.rights != Rights::Root,
+            packages: packages(missing, family),
         };
     }
-    let sudo = if machine.root { "" } else { "sudo " };
-    Plan::Tell(format!(
-        "{lacking} not found: run `{sudo}{} {}`",
-        family.command(),
-        packages.join(" ")
-    ))
+    let (run, sudo) = match machine.rights {
+        Rights::Root => ("run", ""),
+        Rights::Sudo | Rights::SudoThatAsks => ("run", "sudo "),
+        Rights::None => ("let the administrator run", ""),
+    };
+    let (elsewhere, packaged): (Vec<_>, Vec<_>) = missing
+        .iter()
+        .copied()
+        .partition(|tool| family == Family::Arch && tool.is_only_in_aur());
+    let mut ways = Vec::new();
+    if !packaged.is_empty() {
+        let packages = packages(&packaged, family).join(" ");
+        ways.push(format!("{run} `{sudo}{} {packages}`", family.command()));
+    }
+    if !elsewhere.is_empty() {
+        let packages = packages(&elsewhere, family).join(" ");
+        ways.push(format!("build {packages} from the AUR"));
+    }
+    Plan::Tell(format!("{lacking} not found: {}", ways.join(", and ")))
 }
 
 fn packages(tools: &[Tool], family: Family) -> Vec<&'static str> {
-    tools.iter().map(|tool| tool.package(family)).collect()
+    // One package may have several of them.
+    unique(tools.iter().map(|tool| tool.package(family)))
 }
 
 fn names(tools: &[Tool]) -> String {
@@ -377,12 +431,19 @@ fn names(tools: &[Tool]) -> String {
         .join(", ")
 }
 
+/// Each once, however many want it.
 fn missing(tools: &[Tool]) -> Vec<Tool> {
-    tools
-        .iter()
-        .copied()
-        .filter(|tool| !tool.is_here())
-        .collect()
+    unique(tools.iter().copied().filter(|tool| !tool.is_here()))
+}
+
+fn unique<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut seen = Vec::new();
+    for one in all {
+        if !seen.contains(&one) {
+            seen.push(one);
+        }
+    }
+    seen
 }
 
 fn install(sudo: bool, packages: &[&str]) -> Result<()> {
@@ -515,12 +576,11 @@ mod tests {
 
     use super::*;
 
-    fn machine(family: Option<Family>) -> Machine {
+    fn machine(family: Option<Family>, rights: Rights) -> Machine {
         Machine {
             family,
             apt: family == Some(Family::Debian),
-            root: false,
-            sudo: false,
+            rights,
         }
     }
 
@@ -537,72 +597,79 @@ mod tests {
 
     #[test]
     fn we_install_only_where_we_may() {
-        let debian = machine(Some(Family::Debian));
-        let tools = [Tool::Make, Tool::Qemu];
-        let apt = |sudo| Plan::Apt {
-            sudo,
-            packages: vec!["make", "qemu-system-x86"],
+        for (rights, sudo) in [(Rights::Root, false), (Rights::Sudo, true)] {
+            let plan = plan(
+                &[Tool::Make, Tool::Qemu],
+                &machine(Some(Family::Debian), rights),
+            );
+            let packages = vec!["make", "qemu-system-x86"];
+            assert_eq!(plan, Plan::Apt { sudo, packages });
+        }
+        let no_apt = Machine {
+            apt: false,
+            ..machine(Some(Family::Debian), Rights::Root)
         };
-        assert_eq!(
-            plan(
-                &tools,
-                &Machine {
-                    root: true,
-                    ..debian
-                }
-            ),
-            apt(false)
-        );
-        assert_eq!(
-            plan(
-                &tools,
-                &Machine {
-                    sudo: true,
-                    ..debian
-                }
-            ),
-            apt(true)
-        );
-        for (machine, words) in [
+        for (machine, how) in [
             (
-                debian,
-                "make, qemu-system-x86_64 not found: run `sudo apt-get install make qemu-system-x86`",
+                machine(Some(Family::Debian), Rights::SudoThatAsks),
+                "run `sudo apt-get install make qemu-system-x86`",
             ),
             (
-                Machine {
-                    root: true,
-                    apt: false,
-                    ..debian
-                },
-                "make, qemu-system-x86_64 not found: run `apt-get install make qemu-system-x86`",
+                machine(Some(Family::Debian), Rights::None),
+                "let the administrator run `apt-get install make qemu-system-x86`",
+            ),
+            (no_apt, "run `apt-get install make qemu-system-x86`"),
+            (
+                machine(Some(Family::Fedora), Rights::Sudo),
+                "run `sudo dnf install make qemu-system-x86-core`",
             ),
             (
-                Machine {
-                    sudo: true,
-                    ..machine(Some(Family::Fedora))
-                },
-                "make, qemu-system-x86_64 not found: run `sudo dnf install make qemu-system-x86-core`",
+                machine(Some(Family::Arch), Rights::Root),
+                "run `pacman -S make qemu-system-x86`",
             ),
             (
-                Machine {
-                    root: true,
-                    ..machine(Some(Family::Arch))
-                },
-                "make, qemu-system-x86_64 not found: run `pacman -S make qemu-system-x86`",
-            ),
-            (
-                Machine {
-                    root: true,
-                    ..machine(None)
-                },
-                "make, qemu-system-x86_64 not found: install it with this system's package manager",
+                machine(None, Rights::Root),
+                "install it with this system's package manager",
             ),
         ] {
-            assert_eq!(
-                plan(&tools, &machine),
-                Plan::Tell(words.to_owned()),
-                "{machine:?}"
-            );
+            let words = format!("make, qemu-system-x86_64 not found: {how}");
+            let plan = plan(&[Tool::Make, Tool::Qemu], &machine);
+            assert_eq!(plan, Plan::Tell(words), "{machine:?}");
+        }
+    }
+
+    #[test]
+    fn what_pacman_does_not_have_is_not_asked_of_it() {
+        let arch = machine(Some(Family::Arch), Rights::SudoThatAsks);
+        for (tools, how) in [
+            (
+                &[Tool::Perl, Tool::Coccinelle][..],
+                "run `sudo pacman -S perl`, and build coccinelle from the AUR",
+            ),
+            (&[Tool::Coccinelle], "build coccinelle from the AUR"),
+        ] {
+            let words = format!("{} not found: {how}", names(tools));
+            assert_eq!(plan(tools, &arch), Plan::Tell(words));
+        }
+    }
+
+    #[test]
+    fn a_package_is_named_once() {
+        let tools = [Tool::Libelf, Tool::LibelfHeaders];
+        assert_eq!(packages(&tools, Family::Arch), ["libelf"]);
+        assert_eq!(packages(&tools, Family::Debian), ["libelf1", "libelf-dev"]);
+        assert_eq!(unique([1, 2, 1]), [1, 2]);
+    }
+
+    #[test]
+    fn a_system_without_a_name_is_known_by_its_package_manager() {
+        for (manager, family) in [
+            ("apt-get", Some(Family::Debian)),
+            ("dnf", Some(Family::Fedora)),
+            ("pacman", Some(Family::Arch)),
+            ("apk", None),
+        ] {
+            assert_eq!(Family::by_manager(|name| name == manager), family);
         }
     }
 
