@@ -21,7 +21,9 @@ use self::source::Recipe;
 use crate::archive::download::hex;
 use crate::archive::index::Index;
 use crate::archive::lock::{Package, Pins};
+use crate::archive::mirror::Mirrors;
 use crate::archive::{Archive, deb, read_pins};
+use crate::setup::Tool;
 use crate::{ui, workspace};
 
 /// Changes whenever what we make of the packages does.
@@ -55,6 +57,16 @@ pub(crate) fn ensure(name: Option<&str>, locked: bool) -> Result<Kernel> {
     let kernels = Kernels::of_this_workspace()?;
     let name = name.unwrap_or(&kernels.config.default);
     kernels.ensure(&Archive::of_this_machine()?, name, locked)
+}
+
+/// What fetching this kernel takes, or the default one, if it is not in the cache.
+pub(crate) fn tools(name: Option<&str>) -> Result<&'static [Tool]> {
+    let kernels = Kernels::of_this_workspace()?;
+    let name = name.unwrap_or(&kernels.config.default);
+    match kernels.fetched(&Archive::of_this_machine()?, name)? {
+        Some(_) => Ok(&[]),
+        None => Mirrors::needs(),
+    }
 }
 
 /// The kernels that a command is for: all, or these, or the default one.
