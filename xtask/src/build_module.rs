@@ -42,7 +42,7 @@ impl Args {
 }
 
 /// What it takes for every kernel.
-pub(crate) const TOOLS: [Tool; 3] = [Tool::Make, Tool::Gcc, Tool::Libelf];
+pub(crate) const TOOLS: [Tool; 4] = [Tool::Make, Tool::Gcc, Tool::Libelf, Tool::Perl];
 
 /// The modules, in the order in which they can be loaded. The first is always there.
 const NAMES: [&str; 2] = ["icmptap", "icmptap_imp2"];

@@ -64,7 +64,7 @@ pub(crate) enum Tool {
     /// What coccinelle loads, by its name without a version: its rules report in
     /// Python.
     LibPython,
-    /// With its modules, for checkpatch.
+    /// With its modules, for checkpatch, and for kernel-doc, which a kernel's build runs.
     Perl,
     /// What makes modules that have to fail.
     Patch,
@@ -539,7 +539,7 @@ fn has_header(file: &str) -> bool {
 /// A minimal Debian has a perl without most of its modules.
 fn has_perl_modules() -> bool {
     Shell::new().is_ok_and(|sh| {
-        cmd!(sh, "perl -MEncode -MTerm::ANSIColor -e 1")
+        cmd!(sh, "perl -MEncode -MPod::Usage -MTerm::ANSIColor -e 1")
             .quiet()
             .ignore_stdout()
             .ignore_stderr()
