@@ -254,6 +254,14 @@ impl Kernels {
         Kernel::in_tree(name, self.config.get(name)?, &tree)
     }
 
+    /// The entry in the cache of a kernel that we build.
+    pub(crate) fn built_entry(&self, name: &str) -> Result<Option<String>> {
+        match self.made(name, &self.pins(name)?)? {
+            Made::Packages(_) => Ok(None),
+            Made::Source(recipe) => Ok(Some(recipe.entry())),
+        }
+    }
+
     fn made<'a>(&self, name: &str, pins: &'a Pins) -> Result<Made<'a>> {
         match &self.config.get(name)?.kind {
             Kind::Packages { .. } => Ok(Made::Packages(pins)),
