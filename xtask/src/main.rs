@@ -31,6 +31,7 @@ mod ui;
 mod vm;
 mod vm_run;
 mod vm_test;
+mod workflows;
 mod workspace;
 mod ynl;
 
@@ -57,6 +58,7 @@ enum Command {
     Ynl(ynl::Args),
     BuildModule(build_module::Args),
     Static(static_check::Args),
+    Workflows(workflows::Args),
     Kernels(kernels::Args),
     VmRun(vm_run::Args),
     VmTest(vm_test::Args),
@@ -71,7 +73,10 @@ impl Command {
     /// Whether it boots guests, or fetches and builds what they are made of.
     fn is_for_guests(&self) -> bool {
         match self {
-            Command::GenBindings(_) | Command::GenApi(_) | Command::Ynl(_) => false,
+            Command::GenBindings(_)
+            | Command::GenApi(_)
+            | Command::Ynl(_)
+            | Command::Workflows(_) => false,
             Command::BuildModule(args) => args.is_for_guests(),
             _ => true,
         }
@@ -97,6 +102,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ynl(args) => ynl::run(&args, cli.locked),
         Command::BuildModule(args) => build_module::run(&args, cli.locked),
         Command::Static(args) => static_check::run(&args, cli.locked),
+        Command::Workflows(args) => workflows::run(&args),
         Command::Kernels(args) => kernels::run(&args, cli.locked),
         Command::VmRun(args) => vm_run::run(&args, cli.locked),
         Command::VmTest(args) => vm_test::run(&args, cli.locked),

@@ -58,6 +58,8 @@ pub(crate) enum Tool {
     /// For the kernel's netlink tools, which are Python; so is the next.
     PyYaml,
     JsonSchema,
+    /// What installs the linter of the workflows.
+    Pip,
     /// What the module's source is checked with.
     Sparse,
     Coccinelle,
@@ -124,14 +126,20 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
 /// A Python that has what the kernel's netlink tools import: the one in PATH, or
 /// the system's, for which the packages are.
 pub(crate) fn python() -> Option<&'static str> {
+    python_that(&["-c", "import yaml, jsonschema"])
+}
+
+/// A Python that has pip, looked for in the same way.
+pub(crate) fn python_with_pip() -> Option<&'static str> {
+    python_that(&["-m", "pip", "--version"])
+}
+
+/// One that exits with 0 after these arguments.
+fn python_that(arguments: &[&str]) -> Option<&'static str> {
     let sh = Shell::new().ok()?;
     ["python3", "/usr/bin/python3"].into_iter().find(|python| {
-        cmd!(sh, "{python} -c 'import yaml, jsonschema'")
-            .quiet()
-            .ignore_stdout()
-            .ignore_stderr()
-            .run()
-            .is_ok()
+        let run = sh.cmd(python).args(arguments).quiet();
+        run.ignore_stdout().ignore_stderr().run().is_ok()
     })
 }
 
@@ -155,6 +163,7 @@ impl Tool {
         Tool::Libpcap,
         Tool::PyYaml,
         Tool::JsonSchema,
+        Tool::Pip,
         Tool::Sparse,
         Tool::Coccinelle,
         Tool::LibPython,
@@ -182,6 +191,7 @@ impl Tool {
             Tool::Libclang => clang_sys::load().is_ok(),
             // Both have to be there for the same Python.
             Tool::PyYaml | Tool::JsonSchema => python().is_some(),
+            Tool::Pip => python_with_pip().is_some(),
             Tool::LibPython => LIBRARY_DIRECTORIES.iter().any(has_libpython),
             Tool::Perl => has_perl_modules(),
             program => find_program(program.name()).is_some(),
@@ -209,6 +219,7 @@ impl Tool {
             Tool::Libpcap => "libpcap",
             Tool::PyYaml => "Python's yaml",
             Tool::JsonSchema => "Python's jsonschema",
+            Tool::Pip => "Python's pip",
             Tool::Sparse => "sparse",
             Tool::Coccinelle => "spatch",
             Tool::LibPython => "libpython3",
@@ -253,6 +264,7 @@ impl Tool {
                 "python3-jsonschema",
                 "python-jsonschema",
             ),
+            Tool::Pip => ("python3-pip", "python3-pip", "python-pip"),
             Tool::Sparse => ("sparse", "sparse", "sparse"),
             Tool::Coccinelle => ("coccinelle", "coccinelle", "coccinelle"),
             Tool::LibPython => ("libpython3-dev", "python3-devel", "python"),

@@ -15,7 +15,7 @@ use crate::vm::machine::Options;
 use crate::vm_test::Choice;
 use crate::{
     bench, build_module, gen_api, gen_bindings, kernel, oracle, self_check, static_check, ui,
-    vm_test, workspace, ynl,
+    vm_test, workflows, workspace, ynl,
 };
 
 /// Run everything: formatting, lints, unit tests, bindings, module, static checks, guests, oracle,
@@ -41,21 +41,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
-    need(&[
-        Tool::Make,
-        Tool::Gcc,
-        Tool::Gpgv,
-        Tool::Libclang,
-        Tool::Libpcap,
-        Tool::Tshark,
-    ])?;
-    need(&static_check::TOOLS)?;
+    // All at once: who installs them by hand is to be told once.
+    need(Tool::ALL)?;
     need_components(&["rustfmt", "clippy"])?;
     let kernels = kernel::chosen_for_test(&args.kernel, args.all_kernels)?;
     let options = &args.options;
     let choice = &Choice::all(args.long);
 
-    let steps: [Step<'_>; 15] = [
+    let steps: [Step<'_>; 16] = [
         ("formatting", Box::new(|| cargo("fmt --all --check", &[]))),
         (
             "clippy",
@@ -69,6 +62,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         ("bindings", Box::new(bindings)),
         ("public API", Box::new(public_api)),
         ("netlink spec", Box::new(|| netlink_spec(locked))),
+        ("workflows", Box::new(workflows)),
         (
             "documentation",
             Box::new(|| {
@@ -144,6 +138,12 @@ fn public_api() -> Result<Tally> {
 /// The kernel's own tools take the specification, and make our header of it.
 fn netlink_spec(locked: bool) -> Result<Tally> {
     ynl::check(locked)?;
+    Ok(Tally::PASSED)
+}
+
+/// A linter for workflows has nothing to say of GitHub's.
+fn workflows() -> Result<Tally> {
+    workflows::check()?;
     Ok(Tally::PASSED)
 }
 
