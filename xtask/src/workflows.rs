@@ -154,11 +154,9 @@ impl Linter {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn a_workflow_names_its_fault_in_its_first_line() {
-        let fault = |text: &str| super::fault(text);
+        use super::fault;
         assert_eq!(fault("# finding: no\non: push\n").as_deref(), Some("no"));
         assert_eq!(fault("on: push\n# finding: no\n"), None);
         assert_eq!(fault(""), None);
