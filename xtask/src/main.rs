@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use xtask_guests::{build_module, demo, kernels, vm_run};
-use xtask_host::{cli, setup};
+use xtask_host::{cli, machine, setup};
 
 #[derive(Subcommand)]
 enum Command {
@@ -28,6 +28,9 @@ enum Command {
     /// Check the module's source with sparse, checkpatch and coccinelle
     #[command(disable_help_flag = true)]
     Static(Elsewhere),
+    /// Check the workflows of GitHub's in .github/workflows
+    #[command(disable_help_flag = true)]
+    Workflows(Elsewhere),
     Kernels(kernels::Args),
     VmRun(vm_run::Args),
     /// Run the tests of vm/tests in a guest
@@ -53,19 +56,67 @@ struct Elsewhere {
     _arguments: Vec<OsString>,
 }
 
-fn main() -> ExitCode {
-    cli::main(|command, locked| match command {
-        Command::Setup(args) => setup::run(&args),
-        Command::BuildModule(args) => build_module::run(&args, locked),
-        Command::Kernels(args) => kernels::run(&args, locked),
-        Command::VmRun(args) => vm_run::run(&args, locked),
-        Command::Demo(args) => demo::run(&args, locked),
-        Command::GenBindings(_) | Command::GenApi(_) | Command::Ynl(_) => {
-            program::become_one("xtask-codegen")
+impl Command {
+    /// Whether it boots guests, or fetches and builds what they are made of.
+    fn is_for_guests(&self) -> bool {
+        match self {
+            Command::GenBindings(_)
+            | Command::GenApi(_)
+            | Command::Ynl(_)
+            | Command::Workflows(_) => false,
+            Command::BuildModule(args) => args.is_for_guests(),
+            _ => true,
         }
-        Command::Oracle(_) => program::become_one("xtask-oracle"),
-        Command::Static(_) | Command::VmTest(_) | Command::Test(_) | Command::Bench(_) => {
-            program::become_one("xtask-checks")
+    }
+}
+
+fn main() -> ExitCode {
+    cli::main(|command: Command, locked| {
+        if command.is_for_guests() {
+            machine::runs_guests(std::env::consts::ARCH)?;
+        }
+        match command {
+            Command::Setup(args) => setup::run(&args),
+            Command::BuildModule(args) => build_module::run(&args, locked),
+            Command::Kernels(args) => kernels::run(&args, locked),
+            Command::VmRun(args) => vm_run::run(&args, locked),
+            Command::Demo(args) => demo::run(&args, locked),
+            Command::GenBindings(_) | Command::GenApi(_) | Command::Ynl(_) => {
+                program::become_one("xtask-codegen")
+            }
+            Command::Oracle(_) => program::become_one("xtask-oracle"),
+            Command::Static(_)
+            | Command::VmTest(_)
+            | Command::Test(_)
+            | Command::Bench(_)
+            | Command::Workflows(_) => program::become_one("xtask-checks"),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    #[test]
+    fn what_needs_no_guest_is_not_kept_from_other_architectures() {
+        let is_for_guests = |words: &str| {
+            let words = ["xtask"].into_iter().chain(words.split_whitespace());
+            Line::try_parse_from(words).unwrap().command.is_for_guests()
+        };
+        for words in ["demo", "test", "vm-run -- true", "setup", "build-module"] {
+            assert!(is_for_guests(words), "{words}");
+        }
+        for words in ["gen-bindings", "gen-api", "ynl", "build-module --kdir /k"] {
+            assert!(!is_for_guests(words), "{words}");
+        }
+    }
 }

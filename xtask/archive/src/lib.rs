@@ -37,6 +37,11 @@ pub struct Archive {
 }
 
 impl Archive {
+    /// What has to be installed before it is known where the archive is.
+    pub fn needs() -> Result<&'static [Tool]> {
+        mirror::Mirrors::needs()
+    }
+
     /// With the mirrors, the keys and the cache of this machine.
     pub fn of_this_machine() -> Result<Archive> {
         Ok(Archive {

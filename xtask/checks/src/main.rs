@@ -12,6 +12,7 @@ mod suite;
 mod tally;
 mod test;
 mod vm_test;
+mod workflows;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ enum Command {
     VmTest(vm_test::Args),
     Test(test::Args),
     Bench(bench::Args),
+    Workflows(workflows::Args),
 }
 
 fn main() -> ExitCode {
@@ -31,5 +33,6 @@ fn main() -> ExitCode {
         Command::VmTest(args) => vm_test::run(&args, locked),
         Command::Test(args) => test::run(&args, locked),
         Command::Bench(args) => bench::run(&args, locked),
+        Command::Workflows(args) => workflows::run(&args),
     })
 }

@@ -16,7 +16,7 @@ use xtask_oracle as oracle;
 
 use crate::suite::Choice;
 use crate::tally::{self, Tally};
-use crate::{bench, self_check, static_check, vm_test};
+use crate::{bench, self_check, static_check, vm_test, workflows};
 
 /// Run the checks: formatting, lints, unit tests, documentation, bindings, API, specification,
 /// static checks, the guest's tests on the default kernel, the oracle
@@ -43,15 +43,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
-    need(&[
-        Tool::Make,
-        Tool::Gcc,
-        Tool::Gpgv,
-        Tool::Libclang,
-        Tool::Libpcap,
-        Tool::Tshark,
-    ])?;
-    need(&static_check::TOOLS)?;
+    // All at once: who installs them by hand is to be told once.
+    need(Tool::ALL)?;
     need_components(&["rustfmt", "clippy"])?;
     let is_full = args.full || args.long;
     let kernels = kernel::chosen(&args.kernel, is_full && args.kernel.is_empty())?;
@@ -90,6 +83,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
                 )
             }),
         ),
+        ("workflows", Box::new(workflows)),
         (
             "documentation",
             Box::new(|| {
@@ -157,6 +151,12 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
 }
 
 type Step<'a> = (&'static str, Box<dyn Fn() -> Result<Tally> + 'a>);
+
+/// A linter for workflows has nothing to say of GitHub's.
+fn workflows() -> Result<Tally> {
+    workflows::check()?;
+    Ok(Tally::PASSED)
+}
 
 /// The kernel's checkers have nothing to say of the module's source.
 fn static_checks(locked: bool) -> Result<Tally> {

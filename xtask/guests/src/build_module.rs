@@ -34,6 +34,16 @@ pub struct Args {
     deny_warnings: bool,
 }
 
+impl Args {
+    /// Whether the modules are for one of our kernels.
+    pub fn is_for_guests(&self) -> bool {
+        self.kdir.is_none()
+    }
+}
+
+/// What it takes for every kernel.
+pub(crate) const TOOLS: [Tool; 4] = [Tool::Make, Tool::Gcc, Tool::Libelf, Tool::Perl];
+
 /// The modules, in the order in which they can be loaded. The first is always there.
 const NAMES: [&str; 2] = ["icmptap", "icmptap_imp2"];
 
@@ -53,10 +63,11 @@ pub fn run(args: &Args, locked: bool) -> Result<ExitCode> {
                 args.deny_warnings,
             )?
         }
-        None => for_kernel(
-            &kernel::ensure(args.kernel.as_deref(), locked)?,
-            args.deny_warnings,
-        )?,
+        None => {
+            let name = args.kernel.as_deref();
+            setup::need(&[&TOOLS, kernel::tools(name)?].concat())?;
+            for_kernel(&kernel::ensure(name, locked)?, args.deny_warnings)?
+        }
     };
     for module in modules {
         println!("{}", module.display());
@@ -291,7 +302,7 @@ fn ensure_usable(path: &Path) -> Result<()> {
 
 fn needed_tools(kdir: &Path) -> Vec<Tool> {
     let config = fs::read_to_string(kdir.join(".config")).unwrap_or_default();
-    let mut tools = vec![Tool::Make, Tool::Gcc, Tool::Libelf];
+    let mut tools = TOOLS.to_vec();
     if kdir.join("scripts/Makefile.btf").exists() && config.contains("\nCONFIG_DEBUG_INFO_BTF=y") {
         tools.push(Tool::Pahole);
     }

@@ -301,10 +301,7 @@ impl Closure {
             return;
         }
         let found = trees.iter().find_map(|(package, tree)| {
-            let src = paths
-                .iter()
-                .map(|path| tree.join(path))
-                .find(|path| path.is_file())?;
+            let src = paths.iter().find_map(|path| file_in(tree, path))?;
             Some(Found {
                 package: package.clone(),
                 src,
@@ -319,6 +316,23 @@ impl Closure {
             }
         }
     }
+}
+
+/// The file that this path leads to in a package's tree. An absolute link leads to a file
+/// of the tree too, and not to one of this machine, which may be another version.
+fn file_in(tree: &Path, path: &str) -> Option<PathBuf> {
+    const LINKS: usize = 8;
+    let mut path = tree.join(path);
+    for _ in 0..LINKS {
+        match fs::read_link(&path) {
+            Ok(target) if target.is_absolute() => {
+                path = tree.join(target.strip_prefix("/").ok()?);
+            }
+            Ok(target) => path = path.parent()?.join(target),
+            Err(_) => return path.is_file().then_some(path),
+        }
+    }
+    None
 }
 
 fn candidates(name: &str, path: &str) -> Vec<String> {
@@ -413,5 +427,21 @@ mod tests {
             "libc"
         );
         assert!(!closure.missing.contains("/lib/x86_64-linux-gnu/libc.so.6"));
+    }
+
+    #[test]
+    fn a_packages_link_does_not_lead_out_of_it() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path();
+        // This machine has the file, and the package has it elsewhere.
+        symlink("/bin/sh", tree.join("outside")).unwrap();
+        assert_eq!(file_in(tree, "outside"), None);
+        fs::create_dir(tree.join("bin")).unwrap();
+        fs::write(tree.join("bin/sh.1"), "").unwrap();
+        symlink("sh.1", tree.join("bin/sh")).unwrap();
+        assert_eq!(file_in(tree, "outside"), Some(tree.join("bin/sh.1")));
+        symlink("loop", tree.join("loop")).unwrap();
+        assert_eq!(file_in(tree, "loop"), None);
     }
 }

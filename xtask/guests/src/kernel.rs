@@ -23,6 +23,7 @@ use xtask_archive::{Archive, deb, read_pins};
 use xtask_host::{ui, workspace};
 
 use self::source::Recipe;
+use xtask_host::setup::Tool;
 
 /// Changes whenever what we make of the packages does.
 const LAYOUT: &str = "1";
@@ -57,6 +58,16 @@ pub fn ensure(name: Option<&str>, locked: bool) -> Result<Kernel> {
     let kernels = Kernels::of_this_workspace()?;
     let name = name.unwrap_or(&kernels.config.default);
     kernels.ensure(&Archive::of_this_machine()?, name, locked)
+}
+
+/// What fetching this kernel takes, or the default one, if it is not in the cache.
+pub(crate) fn tools(name: Option<&str>) -> Result<&'static [Tool]> {
+    let kernels = Kernels::of_this_workspace()?;
+    let name = name.unwrap_or(&kernels.config.default);
+    match kernels.fetched(&Archive::of_this_machine()?, name)? {
+        Some(_) => Ok(&[]),
+        None => Archive::needs(),
+    }
 }
 
 /// The kernels that a command is for: all, or these, or the default one.
@@ -230,6 +241,14 @@ impl Kernels {
             BuildPlan::Source(recipe) => recipe.build(&archive.cache, &debs[0]),
         }?;
         self.kernel_in(name, self.config.get(name)?, &tree)
+    }
+
+    /// The entry in the cache of a kernel that we build.
+    pub(crate) fn built_entry(&self, name: &str) -> Result<Option<String>> {
+        match self.build_plan(name, &self.pins(name)?)? {
+            BuildPlan::Packages(_) => Ok(None),
+            BuildPlan::Source(recipe) => Ok(Some(recipe.entry())),
+        }
     }
 
     fn build_plan<'a>(&self, name: &str, pins: &'a Pins) -> Result<BuildPlan<'a>> {

@@ -22,6 +22,8 @@ pub struct Args {
 enum Command {
     /// Say which kernels there are, and which are in the cache
     List,
+    /// Say of each kernel that is built here which entry of the cache is made of its recipe, as NAME=ENTRY
+    Recipes,
     /// Fetch these kernels, and build those that are built; without a name, all, and the guest's tools
     Fetch { names: Vec<String> },
     /// Pin the newest packages of these kernels; without a name, of all, of the guest's tools and of the kernel's source
@@ -34,6 +36,7 @@ pub fn run(args: &Args, locked: bool) -> Result<ExitCode> {
     let archive = Archive::of_this_machine()?;
     match &args.command {
         Command::List => list(&kernels, &archive)?,
+        Command::Recipes => println!("{}", recipes(&kernels)?.join("\n")),
         Command::Fetch { names } => fetch(&kernels, &archive, names, locked)?,
         Command::Update { names } => update(&kernels, &archive, names)?,
     }
@@ -78,6 +81,18 @@ fn list(kernels: &Kernels, archive: &Archive) -> Result<()> {
     Ok(())
 }
 
+/// For who keeps built kernels elsewhere, as GitHub's workflow does: the entry's name
+/// changes with what the kernel is built of, and with nothing else.
+fn recipes(kernels: &Kernels) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for name in kernels.config.kernels.keys() {
+        if let Some(entry) = kernels.built_entry(name)? {
+            lines.push(format!("{name}={entry}"));
+        }
+    }
+    Ok(lines)
+}
+
 fn fetch(kernels: &Kernels, archive: &Archive, names: &[String], locked: bool) -> Result<()> {
     for name in kernels.config.chosen(names, names.is_empty())? {
         let kernel = kernels.ensure(archive, &name, locked)?;
@@ -107,4 +122,23 @@ fn update(kernels: &Kernels, archive: &Archive, names: &[String]) -> Result<()> 
         linux_source::update(archive)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_kernels_that_are_built_have_recipes() {
+        let lines = recipes(&Kernels::of_this_workspace().unwrap()).unwrap();
+        let has_hash = |line: &String, start: &str| {
+            let hash = line.strip_prefix(start).unwrap_or_default();
+            hash.len() == 16 && hash.chars().all(|digit| digit.is_ascii_hexdigit())
+        };
+        let [debug, edge] = &lines[..] else {
+            panic!("{lines:?}");
+        };
+        assert!(has_hash(debug, "debug=kernels/debug-"), "{debug}");
+        assert!(has_hash(edge, "edge=kernels/edge-"), "{edge}");
+    }
 }

@@ -3,6 +3,7 @@
 
 mod cargo;
 pub mod cli;
+pub mod machine;
 pub mod setup;
 pub mod ui;
 pub mod workspace;

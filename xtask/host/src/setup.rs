@@ -39,6 +39,8 @@ const APT_PATIENCE: Duration = Duration::from_secs(300);
 pub enum Tool {
     Make,
     Gcc,
+    /// What the guest's programs are linked with.
+    StaticLibc,
     /// What the kernel's build tools are linked with.
     Libelf,
     /// What a kernel's own build takes, and the next three.
@@ -48,6 +50,8 @@ pub enum Tool {
     LibelfHeaders,
     /// Only kernels since 6.10 ask for it when they build a module.
     Pahole,
+    /// What names a mirror of Debian's where apt's sources do not.
+    Debootstrap,
     Gpgv,
     DebianKeyring,
     Qemu,
@@ -58,13 +62,15 @@ pub enum Tool {
     /// For the kernel's netlink tools, which are Python; so is the next.
     PyYaml,
     JsonSchema,
+    /// What installs the linter of the workflows.
+    Pip,
     /// What the module's source is checked with.
     Sparse,
     Coccinelle,
     /// What coccinelle loads, by its name without a version: its rules report in
     /// Python.
     LibPython,
-    /// With its modules, for checkpatch.
+    /// With its modules, for checkpatch, and for kernel-doc, which a kernel's build runs.
     Perl,
     /// What makes modules that have to fail.
     Patch,
@@ -124,14 +130,20 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
 /// A Python that has what the kernel's netlink tools import: the one in PATH, or
 /// the system's, for which the packages are.
 pub fn python() -> Option<&'static str> {
+    python_that(&["-c", "import yaml, jsonschema"])
+}
+
+/// A Python that has pip, looked for in the same way.
+pub fn python_with_pip() -> Option<&'static str> {
+    python_that(&["-m", "pip", "--version"])
+}
+
+/// One that exits with 0 after these arguments.
+fn python_that(arguments: &[&str]) -> Option<&'static str> {
     let sh = Shell::new().ok()?;
     ["python3", "/usr/bin/python3"].into_iter().find(|python| {
-        cmd!(sh, "{python} -c 'import yaml, jsonschema'")
-            .quiet()
-            .ignore_stdout()
-            .ignore_stderr()
-            .run()
-            .is_ok()
+        let run = sh.cmd(python).args(arguments).quiet();
+        run.ignore_stdout().ignore_stderr().run().is_ok()
     })
 }
 
@@ -140,12 +152,14 @@ impl Tool {
     pub const ALL: &[Tool] = &[
         Tool::Make,
         Tool::Gcc,
+        Tool::StaticLibc,
         Tool::Libelf,
         Tool::Flex,
         Tool::Bison,
         Tool::Bc,
         Tool::LibelfHeaders,
         Tool::Pahole,
+        Tool::Debootstrap,
         Tool::Gpgv,
         Tool::DebianKeyring,
         Tool::Qemu,
@@ -154,6 +168,7 @@ impl Tool {
         Tool::Libpcap,
         Tool::PyYaml,
         Tool::JsonSchema,
+        Tool::Pip,
         Tool::Sparse,
         Tool::Coccinelle,
         Tool::LibPython,
@@ -165,16 +180,22 @@ impl Tool {
 
     fn is_here(self) -> bool {
         match self {
+            Tool::StaticLibc => is_library("libc.a"),
             Tool::Libelf => is_library("libelf.so.1"),
             Tool::LibelfHeaders => has_header("libelf.h"),
             Tool::LibnetfilterLog => has_header("libnetfilter_log/libnetfilter_log.h"),
             Tool::LibnetfilterQueue => has_header("libnetfilter_queue/libnetfilter_queue.h"),
             // Debian's name, and everybody else's.
             Tool::Libpcap => is_library("libpcap.so.0.8") || is_library("libpcap.so.1"),
+            // Not in the PATH of every user.
+            Tool::Debootstrap => ["/usr/sbin", "/usr/bin"]
+                .iter()
+                .any(|directory| Path::new(directory).join("debootstrap").exists()),
             Tool::DebianKeyring => Path::new(KEYRING).exists(),
             Tool::Libclang => has_libclang(),
             // Both have to be there for the same Python.
             Tool::PyYaml | Tool::JsonSchema => python().is_some(),
+            Tool::Pip => python_with_pip().is_some(),
             Tool::LibPython => LIBRARY_DIRECTORIES.iter().any(has_libpython),
             Tool::Perl => has_perl_modules(),
             program => find_program(program.name()).is_some(),
@@ -186,12 +207,14 @@ impl Tool {
         match self {
             Tool::Make => "make",
             Tool::Gcc => "gcc",
+            Tool::StaticLibc => "libc.a",
             Tool::Libelf => "libelf",
             Tool::Flex => "flex",
             Tool::Bison => "bison",
             Tool::Bc => "bc",
             Tool::LibelfHeaders => "libelf's headers",
             Tool::Pahole => "pahole",
+            Tool::Debootstrap => "debootstrap",
             Tool::Gpgv => "gpgv",
             Tool::DebianKeyring => "the Debian archive keyring",
             Tool::Qemu => "qemu-system-x86_64",
@@ -200,6 +223,7 @@ impl Tool {
             Tool::Libpcap => "libpcap",
             Tool::PyYaml => "Python's yaml",
             Tool::JsonSchema => "Python's jsonschema",
+            Tool::Pip => "Python's pip",
             Tool::Sparse => "sparse",
             Tool::Coccinelle => "spatch",
             Tool::LibPython => "libpython3",
@@ -210,17 +234,24 @@ impl Tool {
         }
     }
 
+    /// Whether Arch has it only among what its users maintain, where pacman does not look.
+    fn is_only_in_aur(self) -> bool {
+        self == Tool::Coccinelle
+    }
+
     /// The package that has it.
     fn package(self, family: Family) -> &'static str {
         let (debian, fedora, arch) = match self {
             Tool::Make => ("make", "make", "make"),
             Tool::Gcc => ("gcc", "gcc", "gcc"),
+            Tool::StaticLibc => ("libc6-dev", "glibc-static", "glibc"),
             Tool::Libelf => ("libelf1", "elfutils-libelf", "libelf"),
             Tool::Flex => ("flex", "flex", "flex"),
             Tool::Bison => ("bison", "bison", "bison"),
             Tool::Bc => ("bc", "bc", "bc"),
             Tool::LibelfHeaders => ("libelf-dev", "elfutils-libelf-devel", "libelf"),
             Tool::Pahole => ("pahole", "dwarves", "pahole"),
+            Tool::Debootstrap => ("debootstrap", "debootstrap", "debootstrap"),
             Tool::Gpgv => ("gpgv", "gnupg2", "gnupg"),
             Tool::DebianKeyring => (
                 "debian-archive-keyring",
@@ -237,8 +268,8 @@ impl Tool {
                 "python3-jsonschema",
                 "python-jsonschema",
             ),
+            Tool::Pip => ("python3-pip", "python3-pip", "python-pip"),
             Tool::Sparse => ("sparse", "sparse", "sparse"),
-            // Arch has it only among what its users maintain.
             Tool::Coccinelle => ("coccinelle", "coccinelle", "coccinelle"),
             Tool::LibPython => ("libpython3-dev", "python3-devel", "python"),
             Tool::Perl => ("perl", "perl", "perl"),
@@ -291,6 +322,13 @@ impl Family {
             })
     }
 
+    /// Of a system that no name tells us anything about.
+    fn by_manager(has: impl Fn(&str) -> bool) -> Option<Family> {
+        [Family::Debian, Family::Fedora, Family::Arch]
+            .into_iter()
+            .find(|family| family.command().split(' ').next().is_some_and(&has))
+    }
+
     fn command(self) -> &'static str {
         match self {
             Family::Debian => "apt-get install",
@@ -305,34 +343,46 @@ impl Family {
 struct Machine {
     family: Option<Family>,
     apt: bool,
-    root: bool,
+    rights: Rights,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Rights {
+    Root,
     /// There is a sudo that does not ask for a password.
-    sudo: bool,
+    Sudo,
+    /// There is a sudo that asks.
+    SudoThatAsks,
+    None,
 }
 
 impl Machine {
     fn this() -> Machine {
         let os_release = fs::read_to_string("/etc/os-release").unwrap_or_default();
-        let sh = Shell::new();
-        let runs = |program: &str, args: &[&str]| {
-            sh.as_ref().is_ok_and(|sh| {
-                sh.cmd(program)
-                    .args(args)
-                    .quiet()
-                    .ignore_stdout()
-                    .ignore_stderr()
-                    .run()
-                    .is_ok()
-            })
-        };
-        let root = sh
-            .as_ref()
-            .is_ok_and(|sh| cmd!(sh, "id -u").quiet().read().is_ok_and(|id| id == "0"));
+        let has = |program: &str| find_program(program).is_some();
         Machine {
-            family: Family::of(&os_release),
-            apt: find_program("apt-get").is_some(),
-            root,
-            sudo: !root && find_program("sudo").is_some() && runs("sudo", &["-n", "true"]),
+            family: Family::of(&os_release).or_else(|| Family::by_manager(has)),
+            apt: has("apt-get"),
+            rights: Rights::here(has("sudo")),
+        }
+    }
+}
+
+impl Rights {
+    fn here(has_sudo: bool) -> Rights {
+        let Ok(sh) = Shell::new() else {
+            return Rights::None;
+        };
+        if cmd!(sh, "id -u").quiet().read().is_ok_and(|id| id == "0") {
+            return Rights::Root;
+        }
+        if !has_sudo {
+            return Rights::None;
+        }
+        let sudo = cmd!(sh, "sudo -n true").quiet();
+        match sudo.ignore_stdout().ignore_stderr().run() {
+            Ok(()) => Rights::Sudo,
+            Err(_) => Rights::SudoThatAsks,
         }
     }
 }
@@ -354,23 +404,39 @@ fn plan(missing: &[Tool], machine: &Machine) -> Plan {
             "{lacking} not found: install it with this system's package manager"
         ));
     };
-    let packages = packages(missing, family);
-    if family == Family::Debian && machine.apt && (machine.root || machine.sudo) {
+    if family == Family::Debian
+        && machine.apt
+        && matches!(machine.rights, Rights::Root | Rights::Sudo)
+    {
         return Plan::Apt {
-            sudo: !machine.root,
-            packages,
+            sudo: machine.rights != Rights::Root,
+            packages: packages(missing, family),
         };
     }
-    let sudo = if machine.root { "" } else { "sudo " };
-    Plan::Tell(format!(
-        "{lacking} not found: run `{sudo}{} {}`",
-        family.command(),
-        packages.join(" ")
-    ))
+    let (run, sudo) = match machine.rights {
+        Rights::Root => ("run", ""),
+        Rights::Sudo | Rights::SudoThatAsks => ("run", "sudo "),
+        Rights::None => ("let the administrator run", ""),
+    };
+    let (elsewhere, packaged): (Vec<_>, Vec<_>) = missing
+        .iter()
+        .copied()
+        .partition(|tool| family == Family::Arch && tool.is_only_in_aur());
+    let mut ways = Vec::new();
+    if !packaged.is_empty() {
+        let packages = packages(&packaged, family).join(" ");
+        ways.push(format!("{run} `{sudo}{} {packages}`", family.command()));
+    }
+    if !elsewhere.is_empty() {
+        let packages = packages(&elsewhere, family).join(" ");
+        ways.push(format!("build {packages} from the AUR"));
+    }
+    Plan::Tell(format!("{lacking} not found: {}", ways.join(", and ")))
 }
 
 fn packages(tools: &[Tool], family: Family) -> Vec<&'static str> {
-    tools.iter().map(|tool| tool.package(family)).collect()
+    // One package may have several of them.
+    unique(tools.iter().map(|tool| tool.package(family)))
 }
 
 fn names(tools: &[Tool]) -> String {
@@ -381,12 +447,19 @@ fn names(tools: &[Tool]) -> String {
         .join(", ")
 }
 
+/// Each once, however many want it.
 fn missing(tools: &[Tool]) -> Vec<Tool> {
-    tools
-        .iter()
-        .copied()
-        .filter(|tool| !tool.is_here())
-        .collect()
+    unique(tools.iter().copied().filter(|tool| !tool.is_here()))
+}
+
+fn unique<T: PartialEq>(all: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut seen = Vec::new();
+    for one in all {
+        if !seen.contains(&one) {
+            seen.push(one);
+        }
+    }
+    seen
 }
 
 fn install(sudo: bool, packages: &[&str]) -> Result<()> {
@@ -482,7 +555,7 @@ fn has_header(file: &str) -> bool {
 /// A minimal Debian has a perl without most of its modules.
 fn has_perl_modules() -> bool {
     Shell::new().is_ok_and(|sh| {
-        cmd!(sh, "perl -MEncode -MTerm::ANSIColor -e 1")
+        cmd!(sh, "perl -MEncode -MPod::Usage -MTerm::ANSIColor -e 1")
             .quiet()
             .ignore_stdout()
             .ignore_stderr()
@@ -543,12 +616,11 @@ mod tests {
 
     use super::*;
 
-    fn machine(family: Option<Family>) -> Machine {
+    fn machine(family: Option<Family>, rights: Rights) -> Machine {
         Machine {
             family,
             apt: family == Some(Family::Debian),
-            root: false,
-            sudo: false,
+            rights,
         }
     }
 
@@ -580,72 +652,79 @@ mod tests {
 
     #[test]
     fn we_install_only_where_we_may() {
-        let debian = machine(Some(Family::Debian));
-        let tools = [Tool::Make, Tool::Qemu];
-        let apt = |sudo| Plan::Apt {
-            sudo,
-            packages: vec!["make", "qemu-system-x86"],
+        for (rights, sudo) in [(Rights::Root, false), (Rights::Sudo, true)] {
+            let plan = plan(
+                &[Tool::Make, Tool::Qemu],
+                &machine(Some(Family::Debian), rights),
+            );
+            let packages = vec!["make", "qemu-system-x86"];
+            assert_eq!(plan, Plan::Apt { sudo, packages });
+        }
+        let no_apt = Machine {
+            apt: false,
+            ..machine(Some(Family::Debian), Rights::Root)
         };
-        assert_eq!(
-            plan(
-                &tools,
-                &Machine {
-                    root: true,
-                    ..debian
-                }
-            ),
-            apt(false)
-        );
-        assert_eq!(
-            plan(
-                &tools,
-                &Machine {
-                    sudo: true,
-                    ..debian
-                }
-            ),
-            apt(true)
-        );
-        for (machine, words) in [
+        for (machine, how) in [
             (
-                debian,
-                "make, qemu-system-x86_64 not found: run `sudo apt-get install make qemu-system-x86`",
+                machine(Some(Family::Debian), Rights::SudoThatAsks),
+                "run `sudo apt-get install make qemu-system-x86`",
             ),
             (
-                Machine {
-                    root: true,
-                    apt: false,
-                    ..debian
-                },
-                "make, qemu-system-x86_64 not found: run `apt-get install make qemu-system-x86`",
+                machine(Some(Family::Debian), Rights::None),
+                "let the administrator run `apt-get install make qemu-system-x86`",
+            ),
+            (no_apt, "run `apt-get install make qemu-system-x86`"),
+            (
+                machine(Some(Family::Fedora), Rights::Sudo),
+                "run `sudo dnf install make qemu-system-x86-core`",
             ),
             (
-                Machine {
-                    sudo: true,
-                    ..machine(Some(Family::Fedora))
-                },
-                "make, qemu-system-x86_64 not found: run `sudo dnf install make qemu-system-x86-core`",
+                machine(Some(Family::Arch), Rights::Root),
+                "run `pacman -S make qemu-system-x86`",
             ),
             (
-                Machine {
-                    root: true,
-                    ..machine(Some(Family::Arch))
-                },
-                "make, qemu-system-x86_64 not found: run `pacman -S make qemu-system-x86`",
-            ),
-            (
-                Machine {
-                    root: true,
-                    ..machine(None)
-                },
-                "make, qemu-system-x86_64 not found: install it with this system's package manager",
+                machine(None, Rights::Root),
+                "install it with this system's package manager",
             ),
         ] {
-            assert_eq!(
-                plan(&tools, &machine),
-                Plan::Tell(words.to_owned()),
-                "{machine:?}"
-            );
+            let words = format!("make, qemu-system-x86_64 not found: {how}");
+            let plan = plan(&[Tool::Make, Tool::Qemu], &machine);
+            assert_eq!(plan, Plan::Tell(words), "{machine:?}");
+        }
+    }
+
+    #[test]
+    fn what_pacman_does_not_have_is_not_asked_of_it() {
+        let arch = machine(Some(Family::Arch), Rights::SudoThatAsks);
+        for (tools, how) in [
+            (
+                &[Tool::Perl, Tool::Coccinelle][..],
+                "run `sudo pacman -S perl`, and build coccinelle from the AUR",
+            ),
+            (&[Tool::Coccinelle], "build coccinelle from the AUR"),
+        ] {
+            let words = format!("{} not found: {how}", names(tools));
+            assert_eq!(plan(tools, &arch), Plan::Tell(words));
+        }
+    }
+
+    #[test]
+    fn a_package_is_named_once() {
+        let tools = [Tool::Libelf, Tool::LibelfHeaders];
+        assert_eq!(packages(&tools, Family::Arch), ["libelf"]);
+        assert_eq!(packages(&tools, Family::Debian), ["libelf1", "libelf-dev"]);
+        assert_eq!(unique([1, 2, 1]), [1, 2]);
+    }
+
+    #[test]
+    fn a_system_without_a_name_is_known_by_its_package_manager() {
+        for (manager, family) in [
+            ("apt-get", Some(Family::Debian)),
+            ("dnf", Some(Family::Fedora)),
+            ("pacman", Some(Family::Arch)),
+            ("apk", None),
+        ] {
+            assert_eq!(Family::by_manager(|name| name == manager), family);
         }
     }
 

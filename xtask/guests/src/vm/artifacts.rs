@@ -65,8 +65,12 @@ pub(crate) struct Binaries {
     pub(crate) tests: Vec<(String, PathBuf)>,
 }
 
+/// What every program of the guest takes.
+pub(crate) const TOOLS: [Tool; 2] = [Tool::Gcc, Tool::StaticLibc];
+
 /// Builds what changed.
 pub(crate) fn build(wanted: Wanted) -> Result<Binaries> {
+    setup::need(&TOOLS)?;
     let phase = ui::phase("build", "the guest's binaries");
     let mut binaries = Binaries::default();
     for (packages, profile) in wanted.packages() {

@@ -138,7 +138,21 @@ impl<'a> Guest<'a> {
         if options.icount && options.accel == accel::Wanted::Kvm {
             bail!("--icount counts emulated instructions: it cannot be had with --accel kvm");
         }
-        setup::need(&[Tool::Qemu])?;
+        // All at once: who installs them by hand is to be told once.
+        let module: &[Tool] = if with_module {
+            &build_module::TOOLS
+        } else {
+            &[]
+        };
+        setup::need(
+            &[
+                &[Tool::Qemu],
+                module,
+                &artifacts::TOOLS,
+                kernel::tools(kernel)?,
+            ]
+            .concat(),
+        )?;
         let cache = Cache::open()?;
         let kernel = kernel::ensure(kernel, locked)?;
         let modules = match with_module {
