@@ -28,7 +28,9 @@
 #include <linux/preempt.h>
 #include <linux/skbuff.h>
 #include <linux/topology.h>
+#include <linux/user_namespace.h>
 #include <linux/wait.h>
+#include <net/net_namespace.h>
 #include <net/sock.h>
 
 #include "compat.h"
@@ -46,7 +48,7 @@
 /* For so long batches are sent before other softirqs have their turn. */
 #define SEND_JIFFIES	1
 
-/* For so long a guest's batches are sent while a request of theirs waits. */
+/* For so long a request waits for what a guest may have made dear to send. */
 #define FLUSH_JIFFIES	HZ
 
 /* What we remember of a closed batch; netlink wants its place back, zeroed. */
@@ -229,7 +231,8 @@ static void close_batch(struct icmptap_stream *stream, u64 now_ns)
 	stream->count = 0;
 	stream->flushed_ns = now_ns;
 
-	if (stream->closed_size > READ_ONCE(sub->owner->sk_rcvbuf)) {
+	if (stream->closed_size > READ_ONCE(sub->owner->sk_rcvbuf) ||
+	    READ_ONCE(sub->in_haste)) {
 		stream->counters.lost_overrun += count;
 		kfree_skb(msg);
 		return;
@@ -329,6 +332,7 @@ static void on_closed(struct tasklet_struct *sender)
 	unsigned long end = jiffies + SEND_JIFFIES;
 	struct icmptap_sub *sub = stream->sub;
 	struct file *file = get_owner_file(sub);
+	bool in_haste = false;
 	struct sk_buff *msg;
 	u32 budget;
 
@@ -340,8 +344,7 @@ static void on_closed(struct tasklet_struct *sender)
 		int err;
 
 		spin_unlock(&stream->lock);
-		err = send_batch(sub, READ_ONCE(sub->in_haste) ? NULL : file,
-				 msg, delivered);
+		err = send_batch(sub, in_haste ? NULL : file, msg, delivered);
 		spin_lock(&stream->lock);
 
 		/* -EAGAIN: the receive buffer is full; -ECONNREFUSED: not sent. */
@@ -352,8 +355,11 @@ static void on_closed(struct tasklet_struct *sender)
 		counters->queued -= batch.count;
 		stream->closed_size -= batch.truesize;
 		WRITE_ONCE(stream->batches_settled, stream->batches_settled + 1);
-		if (time_after(jiffies, end))
-			break;
+		if (!in_haste && time_after(jiffies, end)) {
+			in_haste = READ_ONCE(sub->in_haste);
+			if (!in_haste)
+				break;
+		}
 	}
 	if (!skb_queue_empty(&stream->closed))
 		tasklet_schedule(sender);
@@ -527,29 +533,25 @@ static bool is_settled(const struct icmptap_stream *stream, u32 last)
 }
 
 /*
- * Waits until what is closed is settled. After @end, in jiffies, a guest's
- * batches are no longer sent, but dropped and counted: who waits may hold
- * genl's cb_lock, and a guest may make each send as dear as they like.
+ * Waits until what is closed is settled. Who waits may hold genl's cb_lock,
+ * and in a network namespace of theirs a guest may make each send as dear as
+ * they like: there what cannot be sent in two ticks is dropped and counted
+ * after @end, in jiffies.
  *
  * Process context, sleeps.
  */
-static void wait_settled(struct icmptap_sub *sub, unsigned long end)
+static void wait_settled(struct icmptap_stream *stream, unsigned long end)
 {
-	unsigned int cpu;
+	struct icmptap_sub *sub = stream->sub;
+	u32 last = READ_ONCE(stream->batches_closed);
 
-	for_each_possible_cpu(cpu) {
-		struct icmptap_stream *stream = per_cpu_ptr(sub->streams, cpu);
-		u32 last = READ_ONCE(stream->batches_closed);
-
-		if (!sub->is_guest) {
-			wait_event(sub->settled, is_settled(stream, last));
-			continue;
-		}
-		while (!wait_event_timeout(sub->settled,
-					   is_settled(stream, last),
-					   max_t(long, end - jiffies, 1)))
-			WRITE_ONCE(sub->in_haste, true);
+	if (!sub->is_guest && sub->net->user_ns == &init_user_ns) {
+		wait_event(sub->settled, is_settled(stream, last));
+		return;
 	}
+	while (!wait_event_timeout(sub->settled, is_settled(stream, last),
+				   max_t(long, end - jiffies, 1)))
+		WRITE_ONCE(sub->in_haste, true);
 }
 
 /*
@@ -562,21 +564,23 @@ void icmptap_streams_flush(struct icmptap_sub *sub)
 	unsigned long end = jiffies + FLUSH_JIFFIES;
 	unsigned int cpu;
 
-	/* Else there would be no room, most likely, for what is open. */
-	wait_settled(sub, end);
-
 	for_each_possible_cpu(cpu) {
 		struct icmptap_stream *stream = per_cpu_ptr(sub->streams, cpu);
+
+		/* Else there would be no room, most likely, for what is open. */
+		wait_settled(stream, end);
 
 		/* The tasklet most likely runs when softirqs are on again. */
 		spin_lock_bh(&stream->lock);
 		close_batch(stream, ktime_get_real_ns());
 		spin_unlock_bh(&stream->lock);
 	}
+	for_each_possible_cpu(cpu)
+		wait_settled(per_cpu_ptr(sub->streams, cpu), end);
 
-	wait_settled(sub, end);
-	/* Another FLUSH that waits sets it again. */
-	WRITE_ONCE(sub->in_haste, false);
+	/* Another thread that waits sets it again. */
+	if (READ_ONCE(sub->in_haste))
+		WRITE_ONCE(sub->in_haste, false);
 }
 
 /* Any context. */

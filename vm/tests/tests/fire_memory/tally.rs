@@ -128,6 +128,7 @@ const DO_NOT_ALLOCATE: &[&str] = &[
     "refcount_warn_saturate",
     "sched_clock",
     "schedule",
+    "schedule_timeout",
     "sk_free",
     "skb_copy_bits",
     "skb_put",
