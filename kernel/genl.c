@@ -10,6 +10,7 @@
 #include <linux/capability.h>
 #include <linux/genetlink.h>
 #include <linux/module.h>
+#include <linux/sched/signal.h>
 #include <linux/skbuff.h>
 #include <linux/user_namespace.h>
 #include <net/genetlink.h>
@@ -86,11 +87,14 @@ const struct icmptap_door icmptap_genl_door = {
  * wait for them.
  *
  * Context: process. netlink takes each message off the front before the next.
- * Return: 0 or -EINVAL.
+ * Return: 0 or -EINVAL; -EINTR, which nobody hears, if the sender was killed.
  */
 int icmptap_genl_check_first(const struct sk_buff *request,
 			     struct netlink_ext_ack *extack)
 {
+	/* sendmmsg() goes on with the next datagram all the same. */
+	if (fatal_signal_pending(current))
+		return -EINTR;
 	if (!skb_headroom(request))
 		return 0;
 	NL_SET_ERR_MSG(extack,

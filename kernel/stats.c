@@ -39,7 +39,7 @@ static int __net_init init_stats(struct net *net)
 	struct stats_net *stats = net_generic(net, stats_net_id);
 
 	stats->ended = alloc_percpu_gfp(struct icmptap_counters,
-					GFP_KERNEL_ACCOUNT);
+					GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	return stats->ended ? 0 : -ENOMEM;
 }
 

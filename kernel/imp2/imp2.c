@@ -20,6 +20,7 @@
 #include <linux/moduleparam.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/skbuff.h>
 #include <linux/string.h>
 #include <net/net_namespace.h>
@@ -228,6 +229,10 @@ static void receive(struct sk_buff *skb)
 	struct icmptap_sub *sub = NULL;
 	struct nlmsghdr header = {};
 	int err;
+
+	/* sendmmsg() goes on with the next one all the same. */
+	if (fatal_signal_pending(current))
+		return;
 
 	if (skb->len < NLMSG_HDRLEN) {
 		NL_SET_ERR_MSG(&extack, "shorter than a netlink header");

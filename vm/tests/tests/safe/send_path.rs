@@ -166,10 +166,20 @@ fn who_makes_each_send_dear_ends_all_the_same() {
     let listener = Process::start(command);
     listener.wait_for("listening on");
     let enter = format!("nsenter --net=/proc/{}/ns/net", listener.id());
-    let flood = Process::start(self::command(&format!("{enter} ping -f 127.0.0.1")));
-    thread::sleep(Duration::from_millis(500));
+    let flood = format!("{enter} ping -f -l 100 127.0.0.1");
+    let floods = [(); 4].map(|()| Process::start(self::command(&flood)));
+    let mut client = Client::open().expect("a client");
+    let start = Instant::now();
+    // As much as there is room for, on a slow CPU; a quick one sends it meanwhile.
+    while start.elapsed() < Duration::from_secs(3) {
+        let all = client.subscriptions(true).expect("a list");
+        if all.iter().any(|it| it.counters.queued > 200) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
     let (status, out, err) = listener.end_by(Signal::INT);
-    drop(flood);
+    drop(floods);
     assert!(status.success(), "{}", stdout_of(status, &out, &err));
     println!("measured: {}", err.last().map_or("nothing", |line| line));
     all_ended();
