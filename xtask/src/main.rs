@@ -40,8 +40,8 @@ enum Command {
     /// Compare what icmptap says of ICMP messages of many kinds with what tshark says
     #[command(disable_help_flag = true)]
     Oracle(Elsewhere),
-    /// Run everything: formatting, lints, unit tests, bindings, module, static checks, guests,
-    /// oracle, figures, harness
+    /// Run the checks: formatting, lints, unit tests, documentation, bindings, API,
+    /// specification, static checks, the guest's tests on the default kernel, the oracle
     #[command(disable_help_flag = true)]
     Test(Elsewhere),
     /// Measure what an event costs, us and what else there is, in guest instructions

@@ -276,7 +276,8 @@ fn a_kernel_that_there_is_not() {
 #[ignore = "boots guests"]
 fn qemu_missing_where_nothing_can_be_installed() {
     let dir = tempfile::tempdir().unwrap();
-    let how = "qemu-system-x86_64 not found: run `sudo ";
+    let how = "qemu-system-x86_64, make, gcc, perl with its modules not found: \
+               let the administrator run `apt-get install qemu-system-x86 make gcc perl`";
     // A system without apt, and then one that has it, for others.
     for script in ["", "apt-get"] {
         if !script.is_empty() {
