@@ -299,7 +299,7 @@ static void put_owner_file(struct icmptap_sub *sub, struct file *file)
 
 /*
  * Sends a batch, or drops it if there is no @file: the owner is being
- * released, or in haste.
+ * released, or sending has taken too long.
  *
  * Softirq: the stream's tasklet, no lock held. What is sent may come back to
  * a hook before this returns. @delivered: records of the stream before it.

@@ -99,7 +99,7 @@ struct icmptap_sub {
 	bool listed;		/* icmptap_subs_lock */
 	struct icmptap_link links[ICMPTAP_TAPS];	/* see hook.h */
 	struct wait_queue_head settled;	/* for batches that are being sent */
-	bool in_haste;		/* what waits is dropped; any FLUSH or end */
+	bool in_haste;		/* sending took too long: drop; see stream.c */
 	spinlock_t files_lock;
 	int files;		/* references of ours to the owner's file */
 	struct icmptap_ratelimit limit;	/* written by any CPU */
