@@ -372,39 +372,39 @@ const PORT: u32 = 1 << 30;
 fn reuse_ports(scene: &Scene, wire: &Wire, mut random: Rng) {
     while scene.goes_on() {
         let busy = scene.busy();
-        if let Some(family) = asker::try_family() {
-            let port = PORT + random.u32(0..2);
-            thread::scope(|scope| {
-                for _ in 0..3 {
-                    let mut random = random.fork();
-                    let take = move || {
-                        for _ in 0..random.u8(1..20) {
-                            take_port(scene, family, port, &mut random);
-                        }
-                    };
-                    scope.spawn(|| wire.right.enter(take));
-                }
-            });
-        }
+        let port = PORT + random.u32(0..2);
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                let mut random = random.fork();
+                let take = move || {
+                    for _ in 0..random.u8(1..20) {
+                        take_port(scene, port, &mut random);
+                    }
+                };
+                scope.spawn(|| wire.right.enter(take));
+            }
+        });
         drop(busy);
         rest(&mut random, 500);
     }
 }
 
 /// Subscribes with this port id when it is free, in the thread's namespace, and closes.
-fn take_port(scene: &Scene, family: u16, port: u32, random: &mut Rng) {
+fn take_port(scene: &Scene, port: u32, random: &mut Rng) {
     let mut options = SubscribeOptions::default();
     options.hooks = Some([Hook::Input].into_iter().collect());
     options.verdict = random.bool().then_some(Verdict::Drop);
     options.all_netns = random.u8(0..4) == 0;
-    let mut subscriber = loop {
-        match Subscriber::open_at(family, port) {
-            Ok(subscriber) => break subscriber,
-            Err(error) => assert_eq!(error, Errno::ADDRINUSE),
-        }
-        thread::yield_now();
-    };
     let begun = scene.with_module(|| {
+        // Each load of the module has another number for its family.
+        let family = asker::try_family().ok_or(Errno::NOENT)?;
+        let mut subscriber = loop {
+            match Subscriber::open_at(family, port) {
+                Ok(subscriber) => break subscriber,
+                Err(error) => assert_eq!(error, Errno::ADDRINUSE),
+            }
+            thread::yield_now();
+        };
         let asked = subscriber.subscribe(&options);
         match asked.errno() {
             None => Ok(asked.is_done()),
