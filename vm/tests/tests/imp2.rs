@@ -11,7 +11,7 @@ use icmptap_vm_tests::net::{Namespace, Wire};
 use icmptap_vm_tests::netlink::{Socket, errno, header};
 use icmptap_vm_tests::packet::{flood, slab_objects};
 use icmptap_vm_tests::probe::Probe;
-use icmptap_vm_tests::process::{Process, run, wait_until};
+use icmptap_vm_tests::process::{Process, run, times, wait_until};
 use icmptap_vm_tests::{imp2, module};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -317,19 +317,19 @@ fn drop_swallows_until_the_client_leaves() {
 
 #[test]
 fn what_is_dropped_does_not_leak() {
-    const COUNT: u32 = 10_000;
+    let count = times(10_000, 3_000);
     module::IMP2.reload("verdict=drop");
     let wire = Wire::new();
     let client = Process::start(wire.right.command(imp2::install()));
     client.wait_for("registered");
     // The caches fill first, so that they do not look like a leak.
-    flood(&wire.left, Wire::RIGHT, COUNT);
+    flood(&wire.left, Wire::RIGHT, count);
     assert_eq!(client.take(1)[0], line(Wire::LEFT, Wire::RIGHT));
 
     let before = slab_objects("skbuff_head_cache");
-    flood(&wire.left, Wire::RIGHT, COUNT);
+    flood(&wire.left, Wire::RIGHT, count);
     wait_until("the buffers are free again", || {
-        slab_objects("skbuff_head_cache") < before + u64::from(COUNT) / 10
+        slab_objects("skbuff_head_cache") < before + u64::from(count) / 10
     });
 
     client.end_by(Signal::INT);

@@ -19,7 +19,7 @@ use icmptap_vm_tests::module;
 use icmptap_vm_tests::net::{Namespace, Wire, as_foreigner, load_modules};
 use icmptap_vm_tests::packet::{Pinger, echo};
 use icmptap_vm_tests::process::{
-    Process, SetWhenDropped, command, on_each_cpu, output, patience, times, wait_until,
+    Process, SetWhenDropped, command, is_slow, on_each_cpu, output, patience, times, wait_until,
 };
 use icmptap_vm_tests::trap::{self, INTO_TUNNEL, NLMON, TUNNEL, copies};
 use rustix::process::Signal;
@@ -151,7 +151,8 @@ fn a_user_leads_what_we_send_into_a_tunnel() {
 #[test]
 fn who_makes_each_send_dear_ends_all_the_same() {
     trap::load();
-    let devices = times(500, 300);
+    // On a slow kernel each costs more, also to make.
+    let devices = times(500, if is_slow() { 100 } else { 300 });
     let script = format!(
         "set -e\n\
          ip link set lo up\n\
@@ -256,7 +257,13 @@ fn several_hear_what_the_others_cause() {
     with_pings(&here, 56, || {
         thread::scope(|scope| {
             for subscription in subscriptions {
-                scope.spawn(|| hear(subscription, times(ENOUGH / 4, 10), false));
+                scope.spawn(|| {
+                    hear(
+                        subscription,
+                        times(ENOUGH / 4, if is_slow() { 4 } else { 10 }),
+                        false,
+                    )
+                });
             }
         });
     });

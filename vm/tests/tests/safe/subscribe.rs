@@ -22,7 +22,7 @@ fn the_reply_comes_before_the_first_event() {
     let namespace = Namespace::new();
     in_a_flood(&namespace, || {
         for size in SIZES {
-            for round in 0..times(10, 1) {
+            for round in 0..times(10, 2) {
                 let mut reader = namespace.enter(|| Subscriber::open(family));
                 reader.set_receive_buffer(size);
                 // Twice: the second one begins anew.
