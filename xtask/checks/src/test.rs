@@ -4,7 +4,9 @@
 //! step that is not a test suite is one test. The last line is the sum.
 
 use std::io::{BufRead, BufReader};
+use std::panic::resume_unwind;
 use std::process::{Command, ExitCode, Stdio};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,8 +17,8 @@ use xtask_host::ui;
 use xtask_oracle as oracle;
 
 use crate::suite::Choice;
-use crate::tally::{self, Tally};
-use crate::{bench, self_check, static_check, vm_test, workflows};
+use crate::tally::{self, Part, Tally};
+use crate::{bench, parallel, self_check, static_check, vm_test, workflows};
 
 /// Run the checks: formatting, lints, unit tests, documentation, bindings, API, specification,
 /// static checks, the guest's tests on the default kernel, the oracle
@@ -51,7 +53,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
     let options = &args.options;
     let choice = &Choice::all(args.long);
 
-    let mut steps: Vec<Step<'_>> = vec![
+    let steps: Vec<Step<'_>> = vec![
         ("formatting", Box::new(|| cargo("fmt --all --check", &[]))),
         (
             "clippy",
@@ -101,56 +103,101 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         ("kernels", Box::new(|| fetched(&kernels, locked))),
         ("module", Box::new(|| module(&kernels, locked))),
         ("static checks", Box::new(|| static_checks(locked))),
-        (
-            "guest",
-            Box::new(|| guest(&kernels, options, choice, args.long, locked)),
-        ),
-        ("oracle", Box::new(|| agreement(options, locked))),
     ];
-    let thorough: [Step<'_>; 3] = [
+    // The guests of all of these run side by side, and begin about in this order.
+    let in_guests: [(Level, Step<'_>); 5] = [
+        // It has one guest after the other, and so would end last.
         (
-            "self-check",
-            // The guests before have run the same tests with the module as it is.
-            Box::new(|| self_check::run(&kernels, options, choice, false, locked)),
+            Level::Full,
+            ("bench", Box::new(|| figures(options, args.long, locked))),
         ),
         (
-            "bench",
-            Box::new(|| bench::check_ours(options, args.long, locked)),
+            Level::Test,
+            (
+                "guest",
+                Box::new(|| guest(&kernels, options, choice, args.long, locked)),
+            ),
         ),
         (
-            "harness",
-            Box::new(|| {
-                suite("test --locked --package xtask --test harness -- --ignored --test-threads=1")
-            }),
+            Level::Test,
+            ("oracle", Box::new(|| agreement(options, locked))),
+        ),
+        (
+            Level::Full,
+            (
+                "self-check",
+                // The step "guest" runs the same tests with the module as it is.
+                Box::new(|| self_check::run(&kernels, options, choice, false, locked)),
+            ),
+        ),
+        (
+            Level::Full,
+            (
+                "harness",
+                Box::new(|| {
+                    suite(
+                        "test --locked --package xtask --test harness -- --ignored --test-threads=1",
+                    )
+                }),
+            ),
         ),
     ];
-    if is_full {
-        steps.extend(thorough);
-    }
+    let in_guests: Vec<_> = in_guests
+        .into_iter()
+        .filter(|(level, _)| is_full || matches!(level, Level::Test))
+        .map(|(_, step)| step)
+        .collect();
 
-    let mut total = Tally::default();
-    let mut times = Vec::new();
-    for (name, step) in &steps {
-        ui::say("test", name);
-        let start = Instant::now();
-        let tally = step().and_then(|tally| {
-            ensure!(tally.passed + tally.failed > 0, "no test was run");
-            Ok(tally)
-        });
-        let tally = tally.unwrap_or_else(|error| {
-            ui::error(&error.context(*name));
-            Tally::FAILED
-        });
-        total += tally;
-        times.push(((*name).to_owned(), start.elapsed(), tally));
-    }
+    let mut times: Vec<_> = steps.iter().map(run_step).collect();
+    let start = Instant::now();
+    times.extend(side_by_side(&in_guests));
+    let took = start.elapsed().as_secs_f64();
 
     print!("{}", tally::table(&times));
+    let mut total = Tally::default();
+    times.iter().for_each(|(_, _, tally)| total += *tally);
+    println!("the last {} at once in {took:.1} s", in_guests.len());
     println!("{} passed, {} failed", total.passed, total.failed);
     Ok(ExitCode::from(u8::from(total.failed > 0)))
 }
 
-type Step<'a> = (&'static str, Box<dyn Fn() -> Result<Tally> + 'a>);
+type Step<'a> = (
+    &'static str,
+    Box<dyn Fn() -> Result<Tally> + Send + Sync + 'a>,
+);
+
+/// From which level on a step is run.
+enum Level {
+    Test,
+    Full,
+}
+
+/// Runs all of them at once.
+fn side_by_side(steps: &[Step<'_>]) -> Vec<Part> {
+    thread::scope(|scope| {
+        let threads = steps.iter().map(|step| scope.spawn(|| run_step(step)));
+        let threads: Vec<_> = threads.collect();
+        let parts = threads.into_iter().map(|thread| thread.join());
+        parts
+            .map(|part| part.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
+}
+
+/// One that fails counts as one failure, and so does one that has checked nothing.
+fn run_step((name, step): &Step<'_>) -> Part {
+    ui::say("test", name);
+    let start = Instant::now();
+    let tally = step().and_then(|tally| {
+        ensure!(tally.passed + tally.failed > 0, "no test was run");
+        Ok(tally)
+    });
+    let tally = tally.unwrap_or_else(|error| {
+        ui::error(&error.context(*name));
+        Tally::FAILED
+    });
+    ((*name).to_owned(), start.elapsed(), tally)
+}
 
 /// A linter for workflows has nothing to say of GitHub's.
 fn workflows() -> Result<Tally> {
@@ -195,9 +242,16 @@ fn guest(
     Ok(summary.tally)
 }
 
+/// Our own figures are no worse than those that are recorded.
+fn figures(options: &Options, all: bool, locked: bool) -> Result<Tally> {
+    let _slot = parallel::slot();
+    bench::check_ours(options, all, locked)
+}
+
 /// icmptap and tshark read the same packets alike. Of one kernel: what is read is the
 /// packets, and those are the same in all.
 fn agreement(options: &Options, locked: bool) -> Result<Tally> {
+    let _slot = parallel::slot();
     match oracle::in_guest(None, options, locked)? {
         true => Ok(Tally::PASSED),
         false => Ok(Tally::FAILED),

@@ -157,13 +157,15 @@ impl Run<'_> {
 }
 
 /// All guests: the slowest kernel's first, and of it as many as it is slow, or else
-/// the others would wait for it.
+/// the others would wait for it. A kernel that is alone has as many as may run at once.
 fn runs<'a>(kernels: &'a [Kernel], choice: &Choice, everywhere: bool) -> Vec<Run<'a>> {
+    let alone = kernels.len() == 1;
     let mut kernels: Vec<_> = kernels.iter().collect();
     kernels.sort_by_key(|kernel| std::cmp::Reverse(kernel.slowness));
     let shares = |kernel: &'a Kernel| {
         // A share without any test would be a failure.
         let of = match choice.filters[..] {
+            [] if alone && choice.is_whole() => parallel::at_once().max(kernel.slowness as usize),
             [] => kernel.slowness as usize,
             [..] => 1,
         };
@@ -283,6 +285,8 @@ mod tests {
             ..Choice::ALL
         };
         assert_eq!(titles(&one), ["slow", "quick"]);
+        let alone = runs(&kernels[..1], &Choice::ALL, true);
+        assert_eq!(alone.len(), parallel::at_once());
 
         let has_all = |everywhere| -> Vec<_> {
             let runs = runs(&kernels, &one, everywhere);
