@@ -3,9 +3,9 @@
  * have for those in Rust.
  *
  * A reader is called with its own settings, the number of events to see, and the
- * process that takes idle time, or 0 if none does. It says when it is ready, looks at
- * every field of every event, and prints what it saw as soon as it has seen so many, or
- * nothing has come for a while.
+ * process that takes idle time. It says when it is ready, looks at every field of
+ * every event, and prints what it saw as soon as it has seen so many, or nothing has
+ * come for a while.
  */
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -97,11 +97,9 @@ static inline void be_patient(int fd)
 /* What was seen, at once after it was. */
 static inline void report(const struct fold *fold, const char *spinner)
 {
-	int process = atoi(spinner);
-	uint64_t end = ns_of(CLOCK_MONOTONIC);
+	clockid_t idle = (~(clockid_t)atoi(spinner) << 3) | 2;
+	uint64_t end = ns_of(CLOCK_MONOTONIC) - ns_of(idle);
 
-	if (process)
-		end -= ns_of((~(clockid_t)process << 3) | 2);
 	printf("{\"end\":%" PRIu64 ",\"fold\":{\"count\":%" PRIu64
 	       ",\"lost\":%" PRIu64 ",\"addresses\":%" PRIu64
 	       ",\"marks\":%" PRIu64 ",\"others\":%" PRIu64

@@ -4,8 +4,7 @@
 //!
 //! `bench [NAME]…` measures those whose name contains one of these; in a guest with
 //! several CPUs, what there is to measure on them. The same program is also each reader
-//! that is measured, and the process that takes idle time. `bench wall [NAME]…`
-//! measures where no instructions are counted.
+//! that is measured, and the process that takes idle time.
 
 mod clock;
 mod costs;
@@ -15,7 +14,6 @@ mod measure;
 mod peer;
 mod sys;
 mod traffic;
-mod wall;
 
 use std::env;
 
@@ -36,15 +34,13 @@ fn main() -> Result<()> {
             let spinner = spinner.parse()?;
             measure::read(&peer::nth(index)?, count.parse()?, Clock { spinner })
         }
-        [wall::READ, index, count] => wall::read(&peer::nth(index)?, count.parse()?),
-        [wall::WALL, ref names @ ..] => wall::measure(names),
         ref names => bench(names),
     }
 }
 
 fn bench(names: &[&str]) -> Result<()> {
     let peers = peer::all();
-    let is_wanted = |name: &str| is_wanted(names, name);
+    let is_wanted = |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part));
     let costs = costs::ALL.iter().filter(|(name, _)| is_wanted(name));
     let wanted = peers.iter().enumerate();
     let wanted: Vec<_> = wanted.filter(|(_, peer)| is_wanted(peer.name)).collect();
@@ -90,11 +86,6 @@ fn bench(names: &[&str]) -> Result<()> {
         print(&cpus::figure()?)?;
     }
     Ok(())
-}
-
-/// Those whose name contains one of these, or all.
-fn is_wanted(names: &[&str], name: &str) -> bool {
-    names.is_empty() || names.iter().any(|part| name.contains(part))
 }
 
 fn print(figure: &Figure) -> Result<()> {

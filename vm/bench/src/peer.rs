@@ -11,7 +11,7 @@ mod programs;
 mod ulogd;
 
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use icmptap_vm_tests::net::Namespace;
@@ -100,45 +100,8 @@ pub(crate) enum Ends {
 
 /// What events come from.
 pub(crate) trait Source {
-    /// Reads until so many were seen, or are known to be lost, or patience ends.
-    fn read(&mut self, fold: &mut Fold, count: u64, patience: Option<&mut Patience>) -> Result<()>;
-}
-
-/// How long to wait for what may have been lost, which not everybody is told.
-pub(crate) struct Patience {
-    limit: Duration,
-    until: Instant,
-    seen: u64,
-}
-
-impl Patience {
-    pub(crate) fn new(limit: Duration) -> Patience {
-        Patience {
-            limit,
-            until: Instant::now() + limit,
-            seen: 0,
-        }
-    }
-
-    /// To be asked when nothing has come for a while: whether nothing has for so long.
-    /// It does not end before the first event.
-    fn is_over(&mut self, fold: &Fold) -> bool {
-        let now = Instant::now();
-        if now < self.until {
-            return false;
-        }
-        let is_over = fold.count > 0 && fold.count == self.seen;
-        self.seen = fold.count;
-        self.until = now + self.limit;
-        is_over
-    }
-}
-
-/// Has patience, if there is any to end, ended? See [`Patience::is_over`].
-fn is_over(patience: &mut Option<&mut Patience>, fold: &Fold) -> bool {
-    patience
-        .as_mut()
-        .is_some_and(|patience| patience.is_over(fold))
+    /// Reads until so many were seen, or are known to be lost.
+    fn read(&mut self, fold: &mut Fold, count: u64) -> Result<()>;
 }
 
 /// Waits until there is something to read, or for so long: then it gives `false`.

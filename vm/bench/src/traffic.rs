@@ -30,7 +30,7 @@ pub(crate) const ECHO_REQUEST: u8 = 8;
 pub(crate) const INTERFACE: u32 = 1;
 const MARKS: [u32; 2] = [3, 5];
 /// The address of the nth packet is the nth of these, and so on again.
-pub(crate) const DESTINATIONS: usize = 64;
+const DESTINATIONS: usize = 64;
 
 /// A network namespace in which requests are not answered: the answers would be
 /// captured as well.
@@ -106,25 +106,18 @@ impl Sender {
     }
 }
 
-/// How many there are to send.
-pub(crate) fn cpus() -> Result<usize> {
-    Ok(thread::available_parallelism()?.get())
-}
-
 /// When all CPUs sent, in nanoseconds of the clock that does not jump.
 pub(crate) struct Flood {
     /// When the first began.
     pub(crate) start: u64,
     /// When the last was done.
     pub(crate) end: u64,
-    /// Of all together.
-    pub(crate) packets: u64,
 }
 
 /// Sends so many packets on each CPU of the guest, all at the same time, and does
 /// something after each.
 pub(crate) fn flood(namespace: &Namespace, count: u64, after_each: fn()) -> Result<Flood> {
-    let cpus = cpus()?;
+    let cpus = thread::available_parallelism()?.get();
     let all_are_there = Barrier::new(cpus);
     let send = || {
         // Whatever came of it, the others wait.
@@ -145,7 +138,6 @@ pub(crate) fn flood(namespace: &Namespace, count: u64, after_each: fn()) -> Resu
     Ok(Flood {
         start: starts.min().context("no CPU")?,
         end: ends.max().context("no CPU")?,
-        packets: count * times.len() as u64,
     })
 }
 

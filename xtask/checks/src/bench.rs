@@ -1,13 +1,11 @@
 //! `bench`: what it costs to carry an ICMP packet from a hook to a program.
 //!
 //! A program of vm/bench measures in a guest that counts instructions, us and what
-//! else there is, and prints its figures, which are made a table of here. Or it measures
-//! in one that does not: see [`wall`].
+//! else there is, and prints its figures, which are made a table of here.
 
 mod chart;
 mod figures;
 mod table;
-mod wall;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +14,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use icmptap_guest::Task;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xtask_guests::vm::artifacts::Wanted;
 use xtask_guests::vm::machine::{Guest, GuestTask, Options};
@@ -87,22 +84,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
-    /// Do not count instructions: how many packets are sent while somebody captures,
-    /// what all CPUs work, and what is lost, as ratios to no capture
-    #[arg(long, conflicts_with_all = ["check", "record", "svg", "icount"])]
-    wall: bool,
-
     #[command(flatten)]
     options: Options,
 }
 
 pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
-    if args.wall {
-        wall::run(args, locked)?;
-        return Ok(ExitCode::SUCCESS);
-    }
     if args.options.says_cpus() {
-        bail!("the figures are those of guests with 1, 2 and 4 CPUs: --smp is for --wall");
+        bail!("the figures are those of guests with 1, 2 and 4 CPUs: leave out --smp");
     }
     let record = count_instructions(&args.names, args.kernel.as_deref(), &args.options, locked)?;
     print!("{}", table::text(&record.figures));
@@ -227,19 +215,9 @@ impl Figure {
     }
 }
 
+/// What the guest's program measures of these. Each figure is shown when it comes.
 fn measure(guest: &Guest<'_>, names: &[String]) -> Result<Vec<Figure>> {
-    lines(guest, names.to_owned(), |figure: &Figure| {
-        format!("{}, {}: {:.1}", figure.name, figure.settings, figure.value)
-    })
-}
-
-/// What the guest's program prints with these arguments. Each line is shown when it comes.
-fn lines<T: DeserializeOwned>(
-    guest: &Guest<'_>,
-    arguments: Vec<String>,
-    show: impl Fn(&T) -> String,
-) -> Result<Vec<T>> {
-    let argv = [vec!["bench".to_owned()], arguments].concat();
+    let argv = [&["bench".to_owned()], names].concat();
     let guest_task = GuestTask {
         // A program of vm/bench.
         task: Task::Run {
@@ -251,35 +229,28 @@ fn lines<T: DeserializeOwned>(
         silence: Some(guest.scaled(Duration::from_secs(30))),
     };
     let mut lines = Lines::default();
-    vm_run::program(guest, guest_task, &mut |bytes| {
-        lines.add(bytes, |figure| ui::say("figure", show(figure)))
-    })?;
+    vm_run::program(guest, guest_task, &mut |bytes| lines.add(bytes))?;
     Ok(lines.figures)
 }
 
 /// Makes figures of what comes in pieces.
-struct Lines<T> {
+#[derive(Default)]
+struct Lines {
     rest: Vec<u8>,
-    figures: Vec<T>,
+    figures: Vec<Figure>,
 }
 
-impl<T> Default for Lines<T> {
-    fn default() -> Self {
-        Lines {
-            rest: Vec::new(),
-            figures: Vec::new(),
-        }
-    }
-}
-
-impl<T: DeserializeOwned> Lines<T> {
-    fn add(&mut self, bytes: &[u8], each: impl Fn(&T)) -> Result<()> {
+impl Lines {
+    fn add(&mut self, bytes: &[u8]) -> Result<()> {
         self.rest.extend(bytes);
         while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.rest.drain(..=end).collect();
-            let figure = serde_json::from_slice(&line)
+            let figure: Figure = serde_json::from_slice(&line)
                 .with_context(|| format!("no figure: {}", String::from_utf8_lossy(&line)))?;
-            each(&figure);
+            ui::say(
+                "figure",
+                format!("{}, {}: {:.1}", figure.name, figure.settings, figure.value),
+            );
             self.figures.push(figure);
         }
         Ok(())
@@ -305,11 +276,11 @@ mod tests {
     fn a_line_may_come_in_pieces_and_two_at_once() {
         let line = br#"{"name":"a","settings":"b","unit":"c","value":1.5,"lost":0,"more_is_better":false}"#;
         let text = [&line[..], b"\n", line, b"\n"].concat();
-        let mut lines = Lines::<Figure>::default();
-        lines.add(&text[..20], |_| ()).unwrap();
+        let mut lines = Lines::default();
+        lines.add(&text[..20]).unwrap();
         assert_eq!(lines.figures.len(), 0);
-        lines.add(&text[20..], |_| ()).unwrap();
+        lines.add(&text[20..]).unwrap();
         assert_eq!(lines.figures.len(), 2);
-        assert!(lines.add(b"no figure\n", |_| ()).is_err());
+        assert!(lines.add(b"no figure\n").is_err());
     }
 }

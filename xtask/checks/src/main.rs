@@ -4,7 +4,6 @@
 
 mod bench;
 mod coverage;
-mod median;
 mod parallel;
 mod self_check;
 mod static_check;

@@ -22,7 +22,7 @@ use anyhow::{Context, Result};
 
 use self::btf::Btf;
 use self::program::{Maps, record};
-use super::{Patience, Peer, Source, comes, is_over};
+use super::{Peer, Source, comes};
 use crate::fold::{Event, Fold};
 use crate::sys::{self, bpf};
 
@@ -139,12 +139,7 @@ impl Tracer {
 }
 
 impl Source for Tracer {
-    fn read(
-        &mut self,
-        fold: &mut Fold,
-        count: u64,
-        mut patience: Option<&mut Patience>,
-    ) -> Result<()> {
+    fn read(&mut self, fold: &mut Fold, count: u64) -> Result<()> {
         let booted = self.booted;
         while !fold.is_complete(count) {
             if self.ring.take(|bytes| fold.add(&event(bytes, booted))) {
@@ -152,9 +147,6 @@ impl Source for Tracer {
             }
             if !comes(&self.map, Duration::from_millis(PATIENCE_MS))? {
                 fold.lost = self.lost.value()?;
-                if is_over(&mut patience, fold) {
-                    break;
-                }
             }
         }
         Ok(())

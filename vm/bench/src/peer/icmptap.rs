@@ -4,11 +4,9 @@ use std::net::IpAddr;
 
 use anyhow::{Result, bail, ensure};
 use icmptap::event::EventRef;
-use icmptap::{
-    BatchSize, Builder, FlushInterval, Item, Items, Received, Snaplen, Subscription, TypeSet,
-};
+use icmptap::{BatchSize, Builder, FlushInterval, Items, Snaplen, Subscription, TypeSet};
 
-use super::{Patience, Peer, Source};
+use super::{Peer, Source};
 use crate::fold::{Event, Fold};
 use crate::traffic::{ECHO_REQUEST, SNAPLEN};
 
@@ -55,29 +53,16 @@ fn filtered(builder: Builder) -> Result<Builder> {
 struct Library(Subscription);
 
 impl Source for Library {
-    fn read(&mut self, fold: &mut Fold, count: u64, patience: Option<&mut Patience>) -> Result<()> {
-        const ENDED: &str = "the subscription ended";
-        let Some(patience) = patience else {
-            while !fold.is_complete(count) {
-                match self.0.recv_many()? {
-                    Some(Items::Events(events)) => {
-                        for event in events {
-                            add(fold, &event)?;
-                        }
-                    }
-                    Some(Items::Lost(lost)) => fold.lost += lost.count,
-                    None => bail!(ENDED),
-                }
-            }
-            return Ok(());
-        };
+    fn read(&mut self, fold: &mut Fold, count: u64) -> Result<()> {
         while !fold.is_complete(count) {
-            match self.0.recv_before(patience.until)? {
-                Received::Item(Item::Event(event)) => add(fold, &event)?,
-                Received::Item(Item::Lost(lost)) => fold.lost += lost.count,
-                Received::Nothing if patience.is_over(fold) => break,
-                Received::Nothing => {}
-                Received::Ended => bail!(ENDED),
+            match self.0.recv_many()? {
+                Some(Items::Events(events)) => {
+                    for event in events {
+                        add(fold, &event)?;
+                    }
+                }
+                Some(Items::Lost(lost)) => fold.lost += lost.count,
+                None => bail!("the subscription ended"),
             }
         }
         Ok(())

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use icmptap_vm_tests::packet::link_address;
 use socket2::{Domain, SockFilter, Socket, Type};
 
-use super::{Field, Patience, Peer, Source, comes, is_over};
+use super::{Field, Peer, Source, comes};
 use crate::fold::{Event, Fold};
 use crate::sys::{self, Ring};
 use crate::traffic::{INTERFACE, SNAPLEN};
@@ -110,12 +110,7 @@ fn icmp() -> [SockFilter; 4] {
 }
 
 impl Source for Sniffer {
-    fn read(
-        &mut self,
-        fold: &mut Fold,
-        count: u64,
-        mut patience: Option<&mut Patience>,
-    ) -> Result<()> {
+    fn read(&mut self, fold: &mut Fold, count: u64) -> Result<()> {
         while !fold.is_complete(count) {
             if let Some(block) = self.ring.block(self.next) {
                 take(block, fold)?;
@@ -125,9 +120,6 @@ impl Source for Sniffer {
             }
             if !comes(&self.socket, A_WHILE)? {
                 fold.lost += u64::from(sys::take_drops(self.socket.as_fd())?);
-                if is_over(&mut patience, fold) {
-                    break;
-                }
             }
         }
         Ok(())

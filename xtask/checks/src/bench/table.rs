@@ -36,7 +36,7 @@ pub(super) fn text(figures: &[Figure]) -> String {
 }
 
 /// Of a column.
-pub(super) fn width<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
+fn width<'a>(texts: impl Iterator<Item = &'a str>) -> usize {
     let lengths = texts.map(|text| text.chars().count());
     lengths.max().unwrap_or_default()
 }

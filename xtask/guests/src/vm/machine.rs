@@ -298,16 +298,6 @@ impl<'a> Guest<'a> {
         }
     }
 
-    /// Whether no real CPU runs it.
-    pub fn is_emulated(&self) -> bool {
-        self.accel == Accel::Tcg
-    }
-
-    /// How many CPUs it has.
-    pub fn cpus(&self) -> u32 {
-        self.options.cpus()
-    }
-
     /// The kernel that will boot.
     pub fn kernel(&self) -> &Kernel {
         &self.kernel
