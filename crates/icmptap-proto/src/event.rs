@@ -188,9 +188,9 @@ impl Cursor {
     /// Where the next event lies in the datagram that holds the batch. `None`
     /// after the last, and after an error.
     #[inline]
-    pub fn next_in(&mut self, datagram: &[u8]) -> Option<Result<Place, DecodeError>> {
+    pub fn next_in(&mut self, datagram: &[u8]) -> Option<Result<EventSpan, DecodeError>> {
         match self.next_whole_in(datagram) {
-            Some(place) => Some(Ok(place)),
+            Some(span) => Some(Ok(span)),
             None => self.end(self.rest(datagram)).map(Err),
         }
     }
@@ -198,14 +198,14 @@ impl Cursor {
     /// As [`next_in`](Self::next_in), in fewer instructions, as long as all is well.
     /// `None`: ask `next_in` why.
     #[inline]
-    pub fn next_whole_in(&mut self, datagram: &[u8]) -> Option<Place> {
+    pub fn next_whole_in(&mut self, datagram: &[u8]) -> Option<EventSpan> {
         let rest = datagram.get(self.at..self.end)?;
         if self.left == 0 {
             return None;
         }
         let extent = Extent::decode(rest)?;
         let packet = self.at + extent.hdrlen;
-        let place = Place {
+        let span = EventSpan {
             cpu: self.cpu,
             seq: self.seq(),
             at: self.at,
@@ -214,7 +214,7 @@ impl Cursor {
         };
         self.at += extent.len;
         self.left -= 1;
-        Some(place)
+        Some(span)
     }
 
     /// The next event's sequence number.
@@ -255,7 +255,7 @@ impl Cursor {
 
 /// Where an event lies in its datagram: see [`Cursor::next_in`].
 #[derive(Debug, Clone, Copy)]
-pub struct Place {
+pub struct EventSpan {
     cpu: Cpu,
     seq: u64,
     at: usize,
@@ -263,11 +263,11 @@ pub struct Place {
     packet_end: usize,
 }
 
-impl Place {
+impl EventSpan {
     /// The event.
     ///
     /// # Panics
-    /// If this is not the datagram in which the place was found, and shorter.
+    /// If this is not the datagram in which the span was found, and shorter.
     #[inline]
     pub fn event(self, datagram: &[u8]) -> EventRef<'_> {
         let header = datagram[self.at..].first_chunk();

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use icmptap_proto::{
     DecodeError, FamilyId,
-    event::{self, Batch, Cursor, EventRef, Place, is_batch},
+    event::{self, Batch, Cursor, EventRef, EventSpan, is_batch},
     nlmsg::{self, Generic, Message},
     reply::{Counters, Done, Refusal, Status},
     request,
@@ -292,16 +292,16 @@ impl Core {
     /// The next event of the batch that is being handed out. `None`:
     /// [`advance`](Self::advance) knows what comes instead.
     #[inline]
-    pub(crate) fn next_event(&mut self) -> Option<Place> {
-        let place = self.cursor.next_whole_in(self.current.bytes())?;
+    pub(crate) fn next_event(&mut self) -> Option<EventSpan> {
+        let span = self.cursor.next_whole_in(self.current.bytes())?;
         self.tally.received += 1;
-        Some(place)
+        Some(span)
     }
 
     /// The event of [`next_event`](Self::next_event).
     #[inline]
-    pub(crate) fn event(&self, place: Place) -> EventRef<'_> {
-        place.event(self.current.bytes())
+    pub(crate) fn event(&self, span: EventSpan) -> EventRef<'_> {
+        span.event(self.current.bytes())
     }
 
     /// What is left of the batch that is being handed out.
@@ -432,8 +432,8 @@ mod tests {
         loop {
             match core.advance().expect("no error") {
                 Step::Event => {
-                    let place = core.next_event().expect("as it says");
-                    assert!(!core.event(place).packet().is_empty());
+                    let span = core.next_event().expect("as it says");
+                    assert!(!core.event(span).packet().is_empty());
                     steps.push('e');
                 }
                 Step::Lost(lost) => steps.push_str(&lost.count.to_string()),
@@ -606,8 +606,8 @@ mod tests {
         );
         assert_eq!(take(&mut core, 2), [5, 6]);
         assert_eq!(core.tally().received, 2);
-        let place = core.next_event().unwrap();
-        assert_eq!(core.event(place).seq(), 7);
+        let span = core.next_event().unwrap();
+        assert_eq!(core.event(span).seq(), 7);
         assert_eq!(take(&mut core, 9), [8]);
         assert_eq!(core.tally().received, 4);
         assert_eq!(steps(&mut core), "?");

@@ -2,7 +2,7 @@
 
 use icmptap_proto::{
     BatchSize, Snaplen,
-    event::{EventRef, Place},
+    event::{EventRef, EventSpan},
     reply::{Info, Parameters},
     request::{self, SubscribeOptions},
 };
@@ -95,22 +95,22 @@ impl Session {
     /// The next event of the batch that is being handed out. `None`:
     /// [`next`](Self::next) knows what comes instead.
     #[inline]
-    pub(crate) fn next_event(&mut self) -> Option<Place> {
+    pub(crate) fn next_event(&mut self) -> Option<EventSpan> {
         self.client.core.next_event()
     }
 
     /// The event of [`next_event`](Self::next_event).
     #[inline]
-    pub(crate) fn event(&self, place: Place) -> EventRef<'_> {
-        self.client.core.event(place)
+    pub(crate) fn event(&self, span: EventSpan) -> EventRef<'_> {
+        self.client.core.event(span)
     }
 
     /// What a step leads to. `None`: nothing, or the end.
     pub(crate) fn item(&mut self, step: Step) -> Option<Item<'_>> {
         match step {
             Step::Event => {
-                let place = self.next_event()?;
-                Some(Item::Event(self.event(place)))
+                let span = self.next_event()?;
+                Some(Item::Event(self.event(span)))
             }
             Step::Lost(lost) => Some(Item::Lost(lost)),
             Step::NeedsData | Step::Ended => None,

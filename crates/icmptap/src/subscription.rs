@@ -110,7 +110,7 @@ impl Subscription {
         // For all events of a batch but the first: so that it becomes a part of the
         // caller's loop.
         match self.session.next_event() {
-            Some(place) => Ok(Some(Item::Event(self.session.event(place)))),
+            Some(span) => Ok(Some(Item::Event(self.session.event(span)))),
             None => self.recv_next_batch(),
         }
     }
@@ -153,8 +153,8 @@ impl Subscription {
     /// # Errors
     /// As [`recv`](Self::recv).
     pub fn recv_before(&mut self, deadline: Instant) -> Result<Received<'_>, Error> {
-        if let Some(place) = self.session.next_event() {
-            return Ok(Received::Item(Item::Event(self.session.event(place))));
+        if let Some(span) = self.session.next_event() {
+            return Ok(Received::Item(Item::Event(self.session.event(span))));
         }
         let step = self.wait(Some(deadline))?;
         Ok(match (step, self.session.item(step)) {

@@ -98,13 +98,14 @@ struct Sent {
     delivered: Vec<Hook>,
 }
 
-struct Place {
+/// Two hosts and, between them, a router that is a bridge as well.
+struct Topology {
     left: Namespace,
     router: Namespace,
     right: Namespace,
 }
 
-impl Place {
+impl Topology {
     fn new() -> Self {
         let [left, router, right] = [(); 3].map(|()| Namespace::new());
         for namespace in [&left, &router, &right] {
@@ -173,16 +174,16 @@ struct Gun<'a> {
 }
 
 impl<'a> Gun<'a> {
-    fn new(place: &Place, rng: &'a mut Rng) -> Self {
+    fn new(topology: &Topology, rng: &'a mut Rng) -> Self {
         // IPPROTO_RAW: headers are given.
         let raw = |domain, protocol: i32| {
             let open = || Socket::new(domain, Type::RAW, Some(protocol.into())).expect("socket");
-            place.router.enter(open)
+            topology.router.enter(open)
         };
         Self {
             rng,
-            wire: Sender::between(&place.left, &place.router),
-            across: Sender::on("eth1", &place.left, &place.right),
+            wire: Sender::between(&topology.left, &topology.router),
+            across: Sender::on("eth1", &topology.left, &topology.right),
             raw: [raw(Domain::IPV4, 255), raw(Domain::IPV6, 255)],
             icmp: raw(Domain::IPV4, 1),
             sent: Vec::new(),
@@ -522,9 +523,9 @@ fn what_is_delivered_is_what_was_sent() {
 
 /// Sends `wanted` packets, on the CPU that this thread stays on.
 fn shoot(mut rng: Rng, wanted: u64) -> Done {
-    let place = Place::new();
-    let mut gun = Gun::new(&place, &mut rng);
-    let mut readers = SNAPLENS.map(|snaplen| Reader::new(&place.router, snaplen));
+    let topology = Topology::new();
+    let mut gun = Gun::new(&topology, &mut rng);
+    let mut readers = SNAPLENS.map(|snaplen| Reader::new(&topology.router, snaplen));
     settle();
     readers.iter_mut().for_each(|reader| drop(reader.read()));
 
@@ -534,20 +535,30 @@ fn shoot(mut rng: Rng, wanted: u64) -> Done {
         for id in 1..=BURST {
             count += gun.fire(id);
         }
-        compared += look(&place.router, &mut readers, &mut gun.sent, &mut delivered);
+        compared += look(
+            &topology.router,
+            &mut readers,
+            &mut gun.sent,
+            &mut delivered,
+        );
         let missing = |sent: &Sent| sent.good && sent.delivered.len() < sent.way.hooks().len();
         for _ in 0..3 {
             if gun.sent.iter().any(missing) {
                 // A CPU that stood still has not come to the last ones yet, or the
                 // kernel has lost some and has not said so.
                 thread::sleep(Duration::from_millis(200));
-                compared += look(&place.router, &mut readers, &mut gun.sent, &mut delivered);
+                compared += look(
+                    &topology.router,
+                    &mut readers,
+                    &mut gun.sent,
+                    &mut delivered,
+                );
             }
         }
         let count = gun.sent.iter().filter(|sent| missing(sent)).count() as u64;
         if count > 0 {
             not_delivered += count;
-            let lost = readers[0].lost_so_far(&place.router);
+            let lost = readers[0].lost_so_far(&topology.router);
             let first = gun.sent.iter().find(|sent| missing(sent)).expect("one");
             let (family, way) = (first.family, first.way);
             let bytes = &first.bytes[..first.bytes.len().min(100)];

@@ -42,57 +42,59 @@ enum Wakeups {
     At(u32),
 }
 
-/// Where a program is.
+/// Where a program is attached.
 #[derive(Clone, Copy)]
-enum Place {
+enum AttachPoint {
     Tc,
     Netfilter,
 }
 
-impl Place {
-    const ALL: [Place; 2] = [Place::Tc, Place::Netfilter];
+impl AttachPoint {
+    const ALL: [AttachPoint; 2] = [AttachPoint::Tc, AttachPoint::Netfilter];
 
     fn name(self) -> &'static str {
         match self {
-            Place::Tc => "eBPF at tc",
-            Place::Netfilter => "eBPF at netfilter",
+            AttachPoint::Tc => "eBPF at tc",
+            AttachPoint::Netfilter => "eBPF at netfilter",
         }
     }
 
     /// A kernel may have no BPF, and before 6.4 none has it at netfilter.
     fn is_here(self) -> bool {
         match self {
-            Place::Tc => bpf::Map::ring(MEMORY).is_ok(),
-            Place::Netfilter => bpf::load(bpf::Kind::Netfilter, &program::accept()).is_ok(),
+            AttachPoint::Tc => bpf::Map::ring(MEMORY).is_ok(),
+            AttachPoint::Netfilter => bpf::load(bpf::Kind::Netfilter, &program::accept()).is_ok(),
         }
     }
 }
 
 /// What this kernel has not.
 pub(super) fn missing() -> Vec<&'static str> {
-    let places = Place::ALL.into_iter().filter(|place| !place.is_here());
-    places.map(Place::name).collect()
+    let points = AttachPoint::ALL
+        .into_iter()
+        .filter(|point| !point.is_here());
+    points.map(AttachPoint::name).collect()
 }
 
 pub(super) fn peers() -> Vec<Peer> {
-    let places = Place::ALL.into_iter().filter(|place| place.is_here());
+    let points = AttachPoint::ALL.into_iter().filter(|point| point.is_here());
     let wakeups = [Wakeups::Default, Wakeups::At(64 << 10)];
-    let both = |place| wakeups.map(|wakeups| peer(place, wakeups));
-    places.flat_map(both).collect()
+    let both = |point| wakeups.map(|wakeups| peer(point, wakeups));
+    points.flat_map(both).collect()
 }
 
-fn peer(place: Place, wakeups: Wakeups) -> Peer {
-    let how = match place {
-        Place::Tc => "reserve, skb_load_bytes",
-        Place::Netfilter => "reserve, dynptr_read",
+fn peer(point: AttachPoint, wakeups: Wakeups) -> Peer {
+    let how = match point {
+        AttachPoint::Tc => "reserve, skb_load_bytes",
+        AttachPoint::Netfilter => "reserve, dynptr_read",
     };
     let woken = match wakeups {
         Wakeups::Default => "default wake-ups".to_owned(),
         Wakeups::At(bytes) => format!("wake-ups at {} KiB or {PATIENCE_MS} ms", bytes >> 10),
     };
     let settings = format!("ring of {} MiB, {how}, {woken}", MEMORY >> 20);
-    Peer::new(place.name(), settings, move || {
-        Ok(Box::new(Tracer::open(place, wakeups)?))
+    Peer::new(point.name(), settings, move || {
+        Ok(Box::new(Tracer::open(point, wakeups)?))
     })
 }
 
@@ -107,20 +109,20 @@ struct Tracer {
 }
 
 impl Tracer {
-    fn open(place: Place, wakeups: Wakeups) -> Result<Tracer> {
+    fn open(point: AttachPoint, wakeups: Wakeups) -> Result<Tracer> {
         let map = bpf::Map::ring(MEMORY).context("a ring")?;
         let lost = bpf::Map::number_map().context("a counter")?;
         let maps = Maps {
             ring: &map,
             lost: &lost,
         };
-        let link = match place {
-            Place::Tc => {
+        let link = match point {
+            AttachPoint::Tc => {
                 let program = bpf::load(bpf::Kind::Tc, &program::tc(wakeups, maps))?;
                 tc::attach(program.as_fd())?;
                 None
             }
-            Place::Netfilter => {
+            AttachPoint::Netfilter => {
                 let code = program::netfilter(wakeups, maps, &Btf::of_kernel()?)?;
                 let program = bpf::load(bpf::Kind::Netfilter, &code)?;
                 Some(bpf::link_prerouting(program.as_fd(), PRIORITY)?)
