@@ -10,7 +10,7 @@ use crate::types::TypeName;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  ended as asked: by -c, --duration, Ctrl-C, SIGTERM or a closed stdout
+  0  ended as asked: by -c, --duration, Ctrl-C, SIGTERM, SIGHUP or a closed stdout
   1  an error
   2  a wrong option
   3  the kernel module is not loaded
@@ -36,9 +36,9 @@ pub(crate) enum Command {
 /// Print ICMP messages as the kernel sees them, and what was lost
 ///
 /// Events go to stdout, one per line; everything else goes to stderr: a line
-/// once the kernel listens, losses where they happen (with -o json they go to
-/// stdout, as lines of their own kind), and the counters at the end. Where no
-/// value is given, the kernel's default holds.
+/// once the kernel listens, losses where they happen, and the counters at the
+/// end. With -o json losses are lines on stdout too, and the last line there has
+/// the final counters. Where no value is given, the kernel's default holds.
 ///
 /// A packet is shown if --hook, --family, --type, --interface and the filter all
 /// want it.

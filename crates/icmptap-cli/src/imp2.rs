@@ -7,11 +7,12 @@ use std::{
 
 use icmptap::{Imp2, Imp2Packet};
 
-use crate::{args::Imp2 as Args, signals::stop_on_signals};
+use crate::{args::Imp2 as Args, ends};
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut client = Imp2::register()?;
-    stop_on_signals(client.stopper())?;
+    ends::stop_on_signals(client.stopper())?;
+    ends::stop_when_unread(client.stopper())?;
     let mut out = BufWriter::new(io::stdout().lock());
     let left = args.count.unwrap_or(u64::MAX);
     let printed = print(&mut client, left, &mut out);

@@ -3,9 +3,21 @@
 
 use std::io::{self, Write};
 
-use icmptap::{Lost, event::EventRef, json::Line};
+use icmptap::{Lost, event::EventRef, json::Line, reply::Counters};
 
 use crate::{interfaces::Names, output::json_lines};
+
+/// What a stream ends with.
+pub(crate) struct End<'a> {
+    /// Events that have a line.
+    pub(crate) shown: u64,
+    /// Losses that lines tell of.
+    pub(crate) told: u64,
+    /// Events that were received.
+    pub(crate) received: u64,
+    /// What the kernel counted.
+    pub(crate) counters: &'a Counters,
+}
 
 /// Prints events as JSON.
 pub(crate) struct Json<N> {
@@ -23,8 +35,18 @@ impl<N: Names> Json<N> {
         json_lines(out, [line])
     }
 
-    pub(crate) fn lost(&mut self, out: &mut dyn Write, lost: Lost) -> io::Result<()> {
+    pub(crate) fn lost(&self, out: &mut dyn Write, lost: Lost) -> io::Result<()> {
         json_lines(out, [Line::lost(lost)])
+    }
+
+    /// The lines of the end.
+    pub(crate) fn end(&self, out: &mut dyn Write, end: &End<'_>) -> io::Result<()> {
+        let untold = end.counters.lost().saturating_sub(end.told);
+        if untold > 0 {
+            json_lines(out, [Line::lost_at_the_end(untold)])?;
+        }
+        let line = Line::summary(end.shown, end.received, end.counters);
+        json_lines(out, [line])
     }
 }
 
@@ -66,5 +88,38 @@ mod tests {
             )
             .unwrap();
         assert_eq!(out, b"{\"kind\":\"lost\",\"cpu\":3,\"count\":12}\n");
+    }
+
+    #[test]
+    fn the_end_tells_the_losses_that_no_line_has() {
+        let mut counters = Counters::default();
+        (counters.matched, counters.delivered) = (13, 6);
+        (counters.lost_overrun, counters.lost_nomem) = (1, 2);
+        counters.lost_ratelimit = 4;
+        let end = |told| {
+            let mut out = Vec::new();
+            let end = End {
+                shown: 5,
+                told,
+                received: 6,
+                counters: &counters,
+            };
+            Json::new(Fixed).end(&mut out, &end).unwrap();
+            let lines = String::from_utf8(out).unwrap();
+            let lines: Vec<Value> = lines
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect();
+            lines
+        };
+        let lines = end(4);
+        assert_eq!(lines[0], serde_json::json!({"kind": "lost", "count": 3}));
+        assert_eq!(lines[1]["kind"], "summary");
+        assert_eq!(
+            (&lines[1]["shown"], &lines[1]["received"]),
+            (&5.into(), &6.into())
+        );
+        assert_eq!(lines[1]["counters"]["lost_ratelimit"], 4);
+        assert_eq!(end(7).len(), 1, "all were told");
     }
 }

@@ -2,44 +2,49 @@
 
 use std::{
     fmt,
-    io::{self, BufWriter, IsTerminal, Write},
+    io::{self, IsTerminal, Write},
     time::Instant,
 };
 
 use anyhow::Context;
 use icmptap::{
     BatchSize, Error, Families, FlushInterval, Item, Lost, RateLimit, Received, Sampling, Snaplen,
-    Subscription, Verdict, event::EventRef,
+    Subscription, Summary, Verdict, event::EventRef,
 };
 use jiff::tz::TimeZone;
 
 use crate::{
     args::{Format, Listen as Args},
-    info,
+    ends, info,
     interfaces::{self, Interfaces},
-    json::Json,
-    parameters, say,
-    signals::stop_on_signals,
+    json::{End, Json},
+    lines::Lines,
+    output, parameters, say,
     text::Text,
     types,
 };
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut subscription = subscribe(args)?;
-    stop_on_signals(subscription.stopper())?;
+    ends::stop_on_signals(subscription.stopper())?;
+    ends::stop_when_unread(subscription.stopper())?;
     if let Some(sentence) = info::difference(subscription.module()) {
         say!("{sentence}");
     }
     say!("{}", FirstLine(&subscription, args));
 
-    let mut printer = Printer::new(args, io::stdout());
+    let mut printer = Printer::new(args, output::unbuffered()?);
     let result = print_all(&mut subscription, args, &mut printer);
     if let Err(error) = result {
-        say!("{} shown; the final counters are not known", printer.shown);
+        say!(
+            "{} shown; the final counters are not known",
+            printer.shown()
+        );
         return Err(error.into());
     }
     let summary = subscription.finish()?;
-    say!("{} shown, {summary}", printer.shown);
+    printer.end(&summary);
+    say!("{} shown, {summary}", printer.shown());
     match printer.failure {
         Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("cannot write to stdout")
@@ -173,9 +178,10 @@ fn print_all(
 
 /// Writes lines to stdout, many at a time while they keep coming.
 struct Printer<W: Write> {
-    out: BufWriter<W>,
+    lines: Lines<W>,
     style: Style,
-    shown: u64,
+    /// Losses that were printed.
+    told: u64,
     limit: Option<u64>,
     /// Why nothing can be written any more.
     failure: Option<io::Error>,
@@ -190,7 +196,7 @@ impl<W: Write> Printer<W> {
     fn new(args: &Args, out: W) -> Self {
         let names = Interfaces::new(args.numeric);
         Self {
-            out: BufWriter::with_capacity(64 * 1024, out),
+            lines: Lines::new(out),
             style: match args.output {
                 Format::Text => {
                     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
@@ -200,7 +206,7 @@ impl<W: Write> Printer<W> {
                 }
                 Format::Json => Style::Json(Json::new(names)),
             },
-            shown: 0,
+            told: 0,
             limit: args.count,
             failure: None,
         }
@@ -210,45 +216,64 @@ impl<W: Write> Printer<W> {
         if self.is_done(self.limit) {
             return;
         }
-        let written = match &mut self.style {
-            Style::Text(text) => text.event(&mut self.out, event),
-            Style::Json(json) => json.event(&mut self.out, event),
-        };
+        let Self { lines, style, .. } = self;
+        let written = lines.event(|out| match style {
+            Style::Text(text) => text.event(out, event),
+            Style::Json(json) => json.event(out, event),
+        });
         self.note(written);
-        if self.failure.is_none() {
-            self.shown += 1;
-        }
     }
 
     fn lost(&mut self, lost: Lost) {
         if self.is_done(self.limit) {
             return;
         }
-        match &mut self.style {
+        self.told += lost.count;
+        match &self.style {
             Style::Text(_) => {
                 // In the order of the stream, also where both go to one place.
                 self.flush();
                 say!("-- lost {} on cpu {} --", lost.count, lost.cpu);
             }
             Style::Json(json) => {
-                let written = json.lost(&mut self.out, lost);
+                let written = self.lines.other(|out| json.lost(out, lost));
                 self.note(written);
             }
         }
     }
 
+    /// Prints what the format has at its end.
+    fn end(&mut self, summary: &Summary) {
+        if let (Style::Json(json), None) = (&self.style, &self.failure) {
+            let end = End {
+                shown: self.lines.events(),
+                told: self.told,
+                received: summary.received,
+                counters: &summary.counters,
+            };
+            let written = self.lines.other(|out| json.end(out, &end));
+            self.note(written);
+        }
+        self.flush();
+    }
+
+    /// Events that were written.
+    fn shown(&self) -> u64 {
+        self.lines.written()
+    }
+
     /// What comes from now on is counted and not shown.
     fn is_done(&self, limit: Option<u64>) -> bool {
-        self.failure.is_some() || limit.is_some_and(|limit| self.shown >= limit)
+        self.failure.is_some() || limit.is_some_and(|limit| self.lines.events() >= limit)
     }
 
     fn has_pending(&self) -> bool {
-        self.failure.is_none() && !self.out.buffer().is_empty()
+        self.failure.is_none() && self.lines.has_pending()
     }
 
     fn flush(&mut self) {
         if self.failure.is_none() {
-            let flushed = self.out.flush();
+            let flushed = self.lines.flush();
             self.note(flushed);
         }
     }
@@ -309,7 +334,7 @@ mod tests {
         assert!(printer.has_pending(), "not written one by one");
         printer.flush();
         assert!(!printer.has_pending());
-        assert_eq!(printer.shown, 2);
+        assert_eq!(printer.shown(), 2);
         drop(printer);
         let lines: Vec<_> = out.split(|byte| *byte == b'\n').collect();
         assert_eq!(
@@ -352,7 +377,7 @@ mod tests {
         printer.flush();
         assert!(printer.is_done(None) && !printer.has_pending());
         with_event(ping(), |event| printer.event(event));
-        assert_eq!(printer.shown, 1);
+        assert_eq!(printer.shown(), 0);
     }
 
     #[test]

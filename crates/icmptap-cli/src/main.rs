@@ -4,14 +4,15 @@
 
 mod args;
 mod counters;
+mod ends;
 mod imp2;
 mod info;
 mod interfaces;
 mod json;
+mod lines;
 mod listen;
 mod output;
 mod parameters;
-mod signals;
 mod stats;
 mod subscriptions;
 mod text;

@@ -1,6 +1,9 @@
-//! What the commands that print once have in common.
+//! What the commands have in common that print.
 
-use std::io::{self, Write};
+use std::{
+    fs::File,
+    io::{self, Write},
+};
 
 use anyhow::Context;
 use serde::Serialize;
@@ -11,6 +14,12 @@ pub(crate) const NOT_TOLD: &str = "not told";
 /// A number of bytes, if the module tells it.
 pub(crate) fn bytes(bytes: Option<u64>) -> String {
     bytes.map_or_else(|| NOT_TOLD.to_owned(), |bytes| bytes.to_string())
+}
+
+/// Stdout without a buffer: what it takes is written.
+pub(crate) fn unbuffered() -> anyhow::Result<File> {
+    let stdout = rustix::stdio::stdout().try_clone_to_owned();
+    Ok(stdout.context("cannot use stdout")?.into())
 }
 
 /// Writes to stdout; that nobody reads on there is no error.

@@ -3,14 +3,14 @@
 use std::io::{self, Write};
 
 use icmptap::{
-    Client,
+    Client, json,
     reply::{CpuStats, Stats},
 };
 use serde::Serialize;
 
 use crate::{
     args::{Format, Stats as Args},
-    counters::{self, Counters},
+    counters,
     output::{bytes, json_lines, print, table},
 };
 
@@ -48,7 +48,7 @@ struct Line {
     /// The same for those of every network namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_total: Option<u64>,
-    counters: Counters,
+    counters: json::Counters,
 }
 
 impl Line {

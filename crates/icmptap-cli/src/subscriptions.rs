@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 
-use icmptap::{Client, TypeSet, reply};
+use icmptap::{Client, TypeSet, json, reply};
 use serde::Serialize;
 
 use crate::{
     args::{Format, Subscriptions as Args},
-    counters::{self, Counters},
+    counters,
     interfaces::{Interfaces, Names},
     output::{bytes, json_lines, print, table},
     parameters::special,
@@ -77,7 +77,7 @@ struct Line {
     bytes: Option<u64>,
     /// Hooks that other network namespaces refused it.
     taps_missing: u32,
-    counters: Counters,
+    counters: json::Counters,
 }
 
 #[derive(Debug, Serialize)]

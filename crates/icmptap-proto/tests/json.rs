@@ -7,6 +7,7 @@ use icmptap_proto::{
     event::{Batch, EventRef},
     json::{self, Line},
     nlmsg,
+    reply::Counters,
     sequence::Lost,
     testing::{self, Record, address, icmpv4, icmpv6, ipv4, ipv6, messages},
 };
@@ -398,6 +399,32 @@ fn a_loss() {
         serde_json::to_string(&lost).unwrap(),
         r#"{"kind":"lost","cpu":3,"count":12}"#
     );
+    assert_eq!(
+        serde_json::to_string(&Line::lost_at_the_end(5)).unwrap(),
+        r#"{"kind":"lost","count":5}"#
+    );
+}
+
+#[test]
+fn the_end_is_a_line_with_the_counters() {
+    assert_eq!(
+        serde_json::to_value(summary()).unwrap(),
+        json!({
+            "kind": "summary", "shown": 5, "received": 6,
+            "counters": {
+                "matched": 21, "delivered": 6, "lost_overrun": 1, "lost_nomem": 2,
+                "lost_ratelimit": 12, "queued": 0, "sampled_out": 100,
+            },
+        })
+    );
+}
+
+fn summary() -> Line {
+    let mut counters = Counters::default();
+    (counters.matched, counters.delivered) = (21, 6);
+    (counters.lost_overrun, counters.lost_nomem) = (1, 2);
+    (counters.lost_ratelimit, counters.sampled_out) = (12, 100);
+    Line::summary(5, 6, &counters)
 }
 
 /// To accept a change: `UPDATE=1 cargo test -p icmptap-proto --test json`.
@@ -421,7 +448,7 @@ fn validator() -> jsonschema::Validator {
     let mut schema = serde_json::to_value(json::schema()).unwrap();
     close(&mut schema);
     // These are parts of a line, which has `kind` as well and is closed itself.
-    for part in ["Event", "Lost"] {
+    for part in ["Event", "Lost", "Summary"] {
         let part = schema["$defs"][part].as_object_mut().unwrap();
         part.remove("unevaluatedProperties").unwrap();
     }
@@ -442,7 +469,13 @@ fn lines_are_valid() {
         cpu: Cpu(3),
         count: 12,
     };
-    assert_valid("lost", &serde_json::to_value(Line::lost(lost)).unwrap());
+    for (name, line) in [
+        ("lost", Line::lost(lost)),
+        ("lost at the end", Line::lost_at_the_end(5)),
+        ("summary", summary()),
+    ] {
+        assert_valid(name, &serde_json::to_value(line).unwrap());
+    }
 
     // And the schema is not one that takes anything.
     let ping = parsed(Record::of_ipv4(icmpv4(8, 0, [0, 7, 0, 1], &[])));

@@ -14,7 +14,7 @@ use crate::{
     IfIndex,
     checksum::Checksum,
     event::{ChecksumState, EventRef},
-    sequence,
+    reply, sequence,
 };
 
 /// A line of `icmptap listen -o json`.
@@ -27,6 +27,8 @@ pub enum Line {
     Event(Box<Event>),
     /// Packets that did not make it, at the place where they are missing.
     Lost(Lost),
+    /// The end: what all lines before it add up to.
+    Summary(Summary),
 }
 
 impl Line {
@@ -38,8 +40,24 @@ impl Line {
     /// The line of a loss.
     pub fn lost(lost: sequence::Lost) -> Self {
         Self::Lost(Lost {
-            cpu: lost.cpu.0,
+            cpu: Some(lost.cpu.0),
             count: lost.count,
+        })
+    }
+
+    /// The line of `count` losses that show in the final counters alone, as nothing
+    /// came after them.
+    pub fn lost_at_the_end(count: u64) -> Self {
+        Self::Lost(Lost { cpu: None, count })
+    }
+
+    /// The last line: how many events were shown and received, and the final
+    /// counters.
+    pub fn summary(shown: u64, received: u64, counters: &reply::Counters) -> Self {
+        Self::Summary(Summary {
+            shown,
+            received,
+            counters: counters.into(),
         })
     }
 }
@@ -209,8 +227,67 @@ struct Vlan {
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Lost {
-    /// On which CPU.
-    cpu: u32,
+    /// On which CPU; missing in the line at the end, of those that no event came after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu: Option<u32>,
     /// How many.
     count: u64,
+}
+
+/// The end of the stream. The lines of events are `shown` in number, the counts of the
+/// lines of losses add up to the three `lost_` counters, and
+/// `received` + these = `matched`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Summary {
+    /// Events that were shown: fewer than `received` if only so many were wanted.
+    shown: u64,
+    /// Events that were received.
+    received: u64,
+    /// What the kernel counted.
+    counters: Counters,
+}
+
+/// What a subscription counts. `matched` is the sum of `delivered`, the three `lost_`
+/// counters and `queued`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Counters {
+    /// Packets that were wanted, each of which got a sequence number.
+    matched: u64,
+    /// Events put into the receive buffer.
+    delivered: u64,
+    /// Events lost because the receive buffer was full.
+    lost_overrun: u64,
+    /// Events lost because there was no memory.
+    lost_nomem: u64,
+    /// Events lost to the rate limit.
+    lost_ratelimit: u64,
+    /// Events in a batch that was not sent yet; 0 at the end.
+    queued: u64,
+    /// Packets that sampling passed over, which are not matched.
+    sampled_out: u64,
+}
+
+impl From<&reply::Counters> for Counters {
+    fn from(counters: &reply::Counters) -> Self {
+        let reply::Counters {
+            matched,
+            delivered,
+            lost_overrun,
+            lost_nomem,
+            lost_ratelimit,
+            queued,
+            sampled_out,
+        } = *counters;
+        Self {
+            matched,
+            delivered,
+            lost_overrun,
+            lost_nomem,
+            lost_ratelimit,
+            queued,
+            sampled_out,
+        }
+    }
 }

@@ -111,6 +111,7 @@ fn main() {
     let events: Vec<Value> = events
         .iter()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}")))
+        .filter(|line: &Value| line["kind"] != "summary")
         .collect();
     let capture = fs::read(CAPTURE).expect("the capture");
     println!(

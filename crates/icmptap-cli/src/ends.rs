@@ -1,0 +1,96 @@
+//! What ends a stream from outside: signals, and a stdout that nobody reads.
+
+use std::{fs, io, os::fd::OwnedFd, process, thread};
+
+use anyhow::Context;
+use icmptap::Stopper;
+use rustix::event::{PollFd, PollFlags, poll};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
+
+/// Ctrl-C, SIGTERM and SIGHUP end the stream, not the program; the second one does.
+/// SIGHUP does nothing where it was ignored before, as under `nohup`.
+pub(crate) fn stop_on_signals(stopper: Stopper) -> anyhow::Result<()> {
+    let mut wanted = vec![SIGINT, SIGTERM];
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if !is_ignored(SIGHUP, &status) {
+        wanted.push(SIGHUP);
+    }
+    let mut signals = Signals::new(wanted).context("cannot catch signals")?;
+    spawn("signals", move || {
+        for (count, signal) in signals.forever().enumerate() {
+            if count > 0 {
+                // What a shell reports of a process that a signal killed.
+                process::exit(128 + signal);
+            }
+            stopper.stop();
+        }
+    })
+}
+
+/// A pipe whose reader is gone, or a terminal that is, ends the stream at once, and not
+/// when the next line finds nobody.
+pub(crate) fn stop_when_unread(stopper: Stopper) -> anyhow::Result<()> {
+    let stdout = rustix::stdio::stdout().try_clone_to_owned();
+    let stdout: OwnedFd = stdout.context("cannot use stdout")?;
+    spawn("stdout", move || {
+        if wait_until_unread(&stdout).is_ok() {
+            stopper.stop();
+        }
+    })
+}
+
+/// Of a file, which always has room and readers, it never returns.
+fn wait_until_unread(out: &OwnedFd) -> io::Result<()> {
+    loop {
+        // No event is asked for: errors and the end of the other side always count.
+        match poll(&mut [PollFd::new(out, PollFlags::empty())], None) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map(drop)
+        .context("cannot start a thread")
+}
+
+/// Whether a signal is ignored, by the process's `/proc/PID/status`.
+fn is_ignored(signal: i32, status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 << (signal - 1) != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc::channel, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn a_signal_that_is_ignored_is_known_by_its_bit() {
+        let status = "Name:\tx\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000004002\n";
+        assert!(is_ignored(SIGHUP, status));
+        assert!(!is_ignored(SIGINT, status));
+        assert!(!is_ignored(SIGHUP, ""));
+    }
+
+    #[test]
+    fn a_pipe_without_a_reader_is_noticed_while_nothing_is_written() {
+        let (reader, writer) = io::pipe().unwrap();
+        let (sender, receiver) = channel();
+        thread::spawn(move || sender.send(wait_until_unread(&writer.into())));
+        assert!(receiver.recv_timeout(Duration::from_millis(50)).is_err());
+        drop(reader);
+        let noticed = receiver.recv_timeout(Duration::from_secs(10));
+        noticed.unwrap().unwrap();
+    }
+}
