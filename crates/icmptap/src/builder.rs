@@ -11,6 +11,10 @@ use crate::AsyncSubscription;
 use crate::filter::{self, FilterError};
 use crate::{Error, Subscription, session::Session, socket::RECEIVE_BUFFER};
 
+/// Where the kernel looks unless told otherwise: prerouting.
+#[cfg(feature = "pcap")]
+const DEFAULT_HOOKS: Hooks = Hooks(1);
+
 /// What to subscribe to. What is not set is the kernel's choice.
 ///
 /// A packet is wanted if hook, family, ICMP type, interface and filter all want
@@ -20,6 +24,9 @@ use crate::{Error, Subscription, session::Session, socket::RECEIVE_BUFFER};
 pub struct Builder {
     options: SubscribeOptions,
     receive_buffer: Option<usize>,
+    /// Whether the filter was an expression, in which `inbound` has a meaning.
+    #[cfg(feature = "pcap")]
+    is_expression: bool,
 }
 
 impl Builder {
@@ -88,6 +95,13 @@ impl Builder {
     /// `icmp6 and ip6[40] == 135`, which libpcap compiles. It sees a packet from
     /// its IP header on: what is in front of that cannot be asked for.
     ///
+    /// `icmp6` finds every ICMPv6 message, as `ip6` does; libpcap's own would miss those
+    /// behind extension headers. Other ways to ask for ICMPv6 still miss them:
+    /// [`overlooks_extension_headers`](Self::overlooks_extension_headers) tells.
+    /// `inbound` and `outbound` mean what they say at the hooks where packets come in or
+    /// leave, and are refused by [`subscribe`](Self::subscribe) at others
+    /// ([`AmbiguousDirection`](crate::AmbiguousDirection)).
+    ///
     /// Names of hosts and networks are looked up, which may take a while.
     /// libpcap is loaded when this is called and not needed otherwise. A program
     /// that is linked statically cannot load it, and lets `tcpdump` compile the
@@ -98,7 +112,18 @@ impl Builder {
     #[cfg(feature = "pcap")]
     pub fn filter(mut self, expression: &str) -> Result<Self, FilterError> {
         self.options.filter = Some(filter::compile(expression)?);
+        self.is_expression = true;
         Ok(self)
+    }
+
+    /// Whether the filter looks for ICMPv6 directly behind the IPv6 header, as libpcap
+    /// compiles `icmp6[0] == 130` and `ip6 proto 58`: messages behind an extension
+    /// header, which those of multicast listener discovery are, are then not found.
+    /// [`icmpv6_types`](Self::icmpv6_types) finds them.
+    #[cfg(feature = "pcap")]
+    pub fn overlooks_extension_headers(&self) -> bool {
+        let filter = self.options.filter.as_ref();
+        filter.is_some_and(filter::overlooks_extension_headers)
     }
 
     /// A filter as the program that the kernel runs on a packet from its IP
@@ -113,6 +138,10 @@ impl Builder {
         instructions: Vec<Instruction>,
     ) -> Result<Self, ProgramTooLong> {
         self.options.filter = Some(instructions.try_into()?);
+        #[cfg(feature = "pcap")]
+        {
+            self.is_expression = false;
+        }
         Ok(self)
     }
 
@@ -151,7 +180,8 @@ impl Builder {
     /// # Errors
     /// [`Error::ModuleNotLoaded`], [`Error::NotPermitted`] without
     /// CAP_NET_ADMIN, [`Error::ModuleTooOld`] for an option that the module does
-    /// not know, [`Error::Refused`] for a value that it does not take.
+    /// not know, [`Error::Refused`] for a value that it does not take,
+    /// [`Error::Direction`] for a filter that cannot be told at its hooks.
     pub fn subscribe(&self) -> Result<Subscription, Error> {
         self.session().map(Subscription::new)
     }
@@ -170,6 +200,13 @@ impl Builder {
 
     fn session(&self) -> Result<Session, Error> {
         let receive_buffer = self.receive_buffer.unwrap_or(RECEIVE_BUFFER);
+        #[cfg(feature = "pcap")]
+        if let (true, Some(filter)) = (self.is_expression, &self.options.filter) {
+            let hooks = self.options.hooks.unwrap_or(DEFAULT_HOOKS);
+            let mut options = self.options.clone();
+            options.filter = Some(filter::direction::at(hooks, filter.clone())?);
+            return Session::start(&options, receive_buffer);
+        }
         Session::start(&self.options, receive_buffer)
     }
 }

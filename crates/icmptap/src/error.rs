@@ -103,6 +103,10 @@ pub enum Error {
         /// The module's version.
         module_version: String,
     },
+    /// The filter says `inbound` or `outbound` where that has no one meaning.
+    #[cfg(feature = "pcap")]
+    #[error(transparent)]
+    Direction(#[from] crate::AmbiguousDirection),
     /// What was to be listed changed each time while it was.
     #[error("{operation}: they changed while they were listed, try again")]
     Changing {

@@ -8,11 +8,14 @@
 
 use icmptap_proto::{Program, ProgramTooLong};
 
+pub(crate) mod direction;
 #[cfg(not(target_feature = "crt-static"))]
 mod library;
+mod meaning;
 #[cfg(any(test, target_feature = "crt-static"))]
 mod tcpdump;
 
+pub(crate) use self::meaning::overlooks_extension_headers;
 #[cfg(not(target_feature = "crt-static"))]
 use library as compiler;
 #[cfg(target_feature = "crt-static")]
@@ -50,7 +53,12 @@ pub enum FilterError {
 
 /// Compiles an expression for packets that start with their IP header.
 pub(crate) fn compile(expression: &str) -> Result<Program, FilterError> {
-    Ok(compiler::compile(expression)?.try_into()?)
+    match compiler::compile(&meaning::meant(expression)) {
+        Ok(instructions) => Ok(instructions.try_into()?),
+        // In the words that were written.
+        Err(FilterError::Expression { reason, .. }) => Err(misunderstood(expression, reason)),
+        Err(error) => Err(error),
+    }
 }
 
 fn misunderstood(expression: &str, reason: impl Into<String>) -> FilterError {

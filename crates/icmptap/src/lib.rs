@@ -57,7 +57,7 @@ pub use builder::Builder;
 pub use client::Client;
 pub use error::{Error, Operation};
 #[cfg(feature = "pcap")]
-pub use filter::FilterError;
+pub use filter::{FilterError, direction::AmbiguousDirection};
 #[cfg(feature = "serde")]
 pub use icmptap_proto::json;
 pub use icmptap_proto::{
