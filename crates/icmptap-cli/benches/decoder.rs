@@ -35,7 +35,13 @@ use icmptap_proto::{
     testing::{self, Record},
 };
 use jiff::tz::TimeZone;
-use src::{interfaces, interfaces::Names, json::Json, output, text, text::Text};
+use src::{
+    interfaces,
+    interfaces::Names,
+    json::Json,
+    namespaces, output, text,
+    text::{Look, Text, TimeStyle},
+};
 
 /// The command's own modules: it has no library.
 #[allow(
@@ -47,6 +53,7 @@ use src::{interfaces, interfaces::Names, json::Json, output, text, text::Text};
 mod src {
     pub(crate) mod interfaces;
     pub(crate) mod json;
+    pub(crate) mod namespaces;
     pub(crate) mod output;
     pub(crate) mod text;
 }
@@ -178,7 +185,7 @@ impl Traffic {
             (
                 "text",
                 Box::new(|out| {
-                    let mut text = Text::new(Fixed, TimeZone::UTC, false);
+                    let mut text = Text::new(Fixed, look());
                     each_event(black_box(&self.datagram), |event| {
                         text.event(out, &event).expect("memory has room");
                     })
@@ -224,6 +231,21 @@ struct Fixed;
 impl Names for Fixed {
     fn name(&mut self, _: Netns, _: IfIndex) -> Option<String> {
         Some("eth0".to_owned())
+    }
+
+    fn netns(&mut self, _: Netns) -> Option<String> {
+        None
+    }
+}
+
+/// What is printed unless something else is asked for, in UTC.
+fn look() -> Look {
+    Look {
+        time: TimeStyle::Clock,
+        zone: TimeZone::UTC,
+        colour: false,
+        verbose: false,
+        netns: false,
     }
 }
 

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use clap::{ArgAction, Parser, Subcommand, ValueEnum, value_parser};
-use icmptap::{Error, Family, Hook};
+use clap::{ArgAction, ColorChoice, Parser, Subcommand, ValueEnum, value_parser};
+use icmptap::{Error, Family, FilterError, Hook};
 
-use crate::types::TypeName;
+use crate::{
+    text::TimeStyle,
+    types::TypeName,
+    values::{WrongValue, duration, interval, size},
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  ended as asked: by -c, --duration, Ctrl-C, SIGTERM, SIGHUP or a closed stdout
   1  an error
-  2  a wrong option
+  2  a wrong option, or a wrong value of one
   3  the kernel module is not loaded
   4  not permitted: CAP_NET_ADMIN is needed";
 
@@ -26,10 +29,11 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Listen(Listen),
+    Listen(Box<Listen>),
     Subscriptions(Subscriptions),
     Stats(Stats),
     Info(Info),
+    Types(Types),
     Imp2(Imp2),
 }
 
@@ -42,6 +46,8 @@ pub(crate) enum Command {
 ///
 /// A packet is shown if --hook, --family, --type, --interface and the filter all
 /// want it.
+///
+/// A time is in seconds, or has a unit: 10, 1.5, 500ms, 2m, 100us.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Listen {
@@ -53,7 +59,7 @@ pub(crate) struct Listen {
     #[arg(short = 'c', long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 
-    /// Stop after this time, such as 10s, 500ms or 2m
+    /// Stop after this time
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) duration: Option<Duration>,
 
@@ -66,7 +72,7 @@ pub(crate) struct Listen {
     pub(crate) families: Vec<FamilyName>,
 
     /// ICMP types to look for, by number or by name, which may be of either
-    /// family: echo-request,packet-too-big,3
+    /// family (see `icmptap types`): echo-request,packet-too-big,3
     #[arg(long = "type", value_name = "TYPE", value_parser = TypeName::parse, value_delimiter = ',', action = ArgAction::Append)]
     pub(crate) types: Vec<TypeName>,
 
@@ -79,11 +85,11 @@ pub(crate) struct Listen {
     pub(crate) snaplen: Option<u32>,
 
     /// Take one packet in so many; the others are counted as sampled out
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub(crate) sample: Option<u32>,
 
     /// Take so many events per second at most; the others are counted as lost
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(..=1_000_000_000))]
     pub(crate) rate: Option<u32>,
 
     /// Look in every network namespace, those to come included; an interface is
@@ -99,22 +105,54 @@ pub(crate) struct Listen {
     #[arg(long, value_name = "BYTES")]
     pub(crate) batch: Option<u32>,
 
-    /// Longest time an event may wait in a batch, in microseconds; 0: none waits
-    #[arg(long, visible_alias = "flush-interval", value_name = "MICROSECONDS")]
-    pub(crate) flush_us: Option<u32>,
+    /// Longest time an event may wait in a batch; 0: none waits
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) flush_interval: Option<Duration>,
 
     /// Size of the receive buffer, such as 512K or 16M
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) rcvbuf: Option<usize>,
 
-    /// Print interfaces as numbers
+    /// Print interfaces and network namespaces as numbers
     #[arg(short = 'n', long)]
     pub(crate) numeric: bool,
+
+    /// How a line of text begins
+    #[arg(long, value_name = "STYLE", value_enum, default_value_t = TimeStyle::Clock)]
+    pub(crate) time: TimeStyle,
+
+    /// When to colour lines of text: errors, redirects, neighbour discovery and
+    /// multicast listeners, and what is wrong with a packet. `auto`: on a
+    /// terminal, unless NO_COLOR is set
+    #[arg(long, visible_alias = "colour", value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
+    pub(crate) color: ColorChoice,
+
+    /// Print more of each packet as text: how many bytes were kept, TTL, mark,
+    /// whether the checksum is good, and what the kernel knew of it
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
+    /// Leave out the first line and the counters at the end; losses and errors
+    /// still go to stderr
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// The same as FILTER, as one argument
+    #[arg(long = "filter", value_name = "FILTER", conflicts_with = "filter")]
+    filter_option: Option<String>,
 
     /// A filter in tcpdump's language (see pcap-filter(7)), which sees a packet
     /// from its IP header on: icmp6 and host fe80::1
     #[arg(value_name = "FILTER")]
-    pub(crate) filter: Vec<String>,
+    filter: Vec<String>,
+}
+
+impl Listen {
+    /// The filter, if there is one.
+    pub(crate) fn filter(&self) -> Option<String> {
+        let words = (!self.filter.is_empty()).then(|| self.filter.join(" "));
+        words.or_else(|| self.filter_option.clone())
+    }
 }
 
 /// Print who listens, to what, and what became of it
@@ -144,6 +182,16 @@ pub(crate) struct Stats {
     /// One line for each CPU
     #[arg(long)]
     pub(crate) per_cpu: bool,
+
+    /// Print again and again, each second or as often as is said, with what came
+    /// since the last time, per second; until Ctrl-C
+    #[arg(short, long, value_name = "TIME", value_parser = interval, num_args = 0..=1,
+        require_equals = true, default_missing_value = "1s", conflicts_with = "per_cpu")]
+    pub(crate) watch: Option<Duration>,
+
+    /// With --watch: stop after so many times
+    #[arg(short = 'c', long, value_name = "N", requires = "watch", value_parser = value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
 }
 
 /// Print what the kernel module is and can do
@@ -155,10 +203,25 @@ pub(crate) struct Info {
     pub(crate) output: Format,
 }
 
+/// Print the names and numbers of ICMP types, as --type takes them
+///
+/// `ping` is short for echo-request and echo-reply, `unreachable` for
+/// destination-unreachable.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Types {
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub(crate) output: Format,
+}
+
 /// Print who sends ICMP to whom, over the IMP2 protocol
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Imp2 {
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub(crate) output: Format,
+
     /// Stop after this many packets
     #[arg(short = 'c', long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
@@ -210,37 +273,17 @@ impl From<FamilyName> for Family {
 
 /// See [`EXIT_CODES`].
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<WrongValue>()
+        || matches!(error.downcast_ref(), Some(FilterError::Expression { .. }))
+    {
+        return 2;
+    }
     match error.downcast_ref() {
+        Some(Error::Direction(_)) => 2,
         Some(Error::ModuleNotLoaded | Error::Imp2NotLoaded) => 3,
         Some(Error::NotPermitted { .. }) => 4,
         _ => 1,
     }
-}
-
-fn duration(text: &str) -> anyhow::Result<Duration> {
-    let parsed: jiff::SignedDuration = text
-        .parse()
-        .ok()
-        .context("a time is a number with a unit, such as 10s, 500ms or 2m")?;
-    Duration::try_from(parsed)
-        .ok()
-        .context("a time is not negative")
-}
-
-fn size(text: &str) -> anyhow::Result<usize> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" => 0,
-        "k" | "kib" => 10,
-        "m" | "mib" => 20,
-        "g" | "gib" => 30,
-        _ => bail!("a size is a number of bytes, or of K, M or G, such as 512K"),
-    };
-    let number: usize = digits.parse().ok().context("a size starts with a number")?;
-    number
-        .checked_mul(1 << shift)
-        .filter(|size| *size > 0 && *size <= i32::MAX as usize)
-        .context("a size is at least 1 byte and less than 2G")
 }
 
 #[cfg(test)]
@@ -258,7 +301,7 @@ mod tests {
         let mut cli = Cli::command().term_width(80);
         cli.build();
         help += &cli.render_long_help().to_string();
-        for command in ["listen", "subscriptions", "stats", "info", "imp2"] {
+        for command in ["listen", "subscriptions", "stats", "info", "types", "imp2"] {
             let command = cli.find_subcommand_mut(command).expect("a subcommand");
             help += &format!("\n\n---- {} ----\n\n", command.get_name());
             help += &command.render_long_help().to_string();
@@ -272,21 +315,6 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_times() {
-        assert_eq!(size("4M").unwrap(), 4 << 20);
-        assert_eq!(size("512KiB").unwrap(), 512 << 10);
-        assert_eq!(size("1000").unwrap(), 1000);
-        for bad in ["", "M", "-1", "0", "4T", "9999999999G", "2G", "1 M x"] {
-            assert!(size(bad).is_err(), "{bad:?}");
-        }
-        assert_eq!(duration("10s").unwrap(), Duration::from_secs(10));
-        assert_eq!(duration("500ms").unwrap(), Duration::from_millis(500));
-        for bad in ["", "10", "-1s", "soon"] {
-            assert!(duration(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
     fn bad_values_are_refused() {
         for args in [
             &["listen", "-c", "0"][..],
@@ -294,9 +322,15 @@ mod tests {
             &["listen", "--hook", "ingress"],
             &["listen", "--snaplen", "-1"],
             &["listen", "-o", "xml"],
-            &["listen", "--type", "echo-request,ping"],
+            &["listen", "--type", "echo-request,pong"],
             &["listen", "--type", "256"],
-            &["listen", "--sample", "-1"],
+            &["listen", "--sample", "0"],
+            &["listen", "--rate", "1000000001"],
+            &["listen", "--duration", "-1s"],
+            &["listen", "--filter", "icmp", "icmp"],
+            &["listen", "--time", "never"],
+            &["stats", "--watch=0"],
+            &["stats", "-c", "1"],
             &["listen", "icmp", "--nonsense"],
             &["listen", "-i", "eth0", "--all-netns"],
         ] {
@@ -311,14 +345,31 @@ mod tests {
         let Command::Listen(args) = Cli::try_parse_from(args.split(' ')).unwrap().command else {
             panic!("not listen")
         };
-        assert_eq!(args.filter.join(" "), "icmp6 and host fe80::1");
+        assert_eq!(args.filter().as_deref(), Some("icmp6 and host fe80::1"));
         assert_eq!((args.count, args.types.len()), (Some(3), 3));
+        let args = [
+            "icmptap",
+            "listen",
+            "--filter",
+            "icmp6 and host fe80::1",
+            "-v",
+        ];
+        let Command::Listen(args) = Cli::try_parse_from(args).unwrap().command else {
+            panic!("not listen")
+        };
+        assert_eq!(args.filter().as_deref(), Some("icmp6 and host fe80::1"));
     }
 
     #[test]
     fn exit_codes() {
         assert_eq!(exit_code(&Error::ModuleNotLoaded.into()), 3);
         assert_eq!(exit_code(&Error::Imp2NotLoaded.into()), 3);
+        assert_eq!(exit_code(&WrongValue("too much".to_owned()).into()), 2);
+        let filter = FilterError::Expression {
+            expression: "icmp and".to_owned(),
+            reason: "syntax error".to_owned(),
+        };
+        assert_eq!(exit_code(&filter.into()), 2);
         assert_eq!(exit_code(&anyhow::anyhow!("else")), 1);
     }
 }

@@ -1,14 +1,33 @@
-//! What ends a stream from outside: signals, and a stdout that nobody reads.
+//! What ends a stream from outside: signals, a stdout that nobody reads, and an interface
+//! that is gone.
 
-use std::{fs, io, os::fd::OwnedFd, process, thread};
+use std::{
+    fs, io,
+    os::fd::OwnedFd,
+    process,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
 
 use anyhow::Context;
-use icmptap::Stopper;
-use rustix::event::{PollFd, PollFlags, poll};
+use icmptap::{IfIndex, Stopper};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+    net::{
+        AddressFamily, RecvFlags, SocketFlags, SocketType, bind, netlink::SocketAddrNetlink, recv,
+        socket_with,
+    },
+};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
 };
+
+use crate::interfaces::name_here;
 
 /// Ctrl-C, SIGTERM and SIGHUP end the stream, not the program; the second one does.
 /// SIGHUP does nothing where it was ignored before, as under `nohup`.
@@ -47,10 +66,70 @@ fn wait_until_unread(out: &OwnedFd) -> io::Result<()> {
     loop {
         // No event is asked for: errors and the end of the other side always count.
         match poll(&mut [PollFd::new(out, PollFlags::empty())], None) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(0) | Err(Errno::INTR) => {}
             Ok(_) => return Ok(()),
             Err(errno) => return Err(errno.into()),
         }
+    }
+}
+
+/// Watches an interface of this network namespace, from before anybody listens to it.
+#[derive(Debug)]
+pub(crate) struct InterfaceWatch {
+    index: IfIndex,
+    /// Tells of changes (rtnetlink(7)).
+    changes: Arc<OwnedFd>,
+    is_gone: Arc<AtomicBool>,
+}
+
+/// The group of changes to interfaces (`linux/rtnetlink.h`).
+const RTMGRP_LINK: u32 = 1;
+
+impl InterfaceWatch {
+    pub(crate) fn new(index: IfIndex) -> anyhow::Result<Self> {
+        let open = || {
+            let flags = SocketFlags::CLOEXEC;
+            // Protocol 0: NETLINK_ROUTE.
+            let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+            bind(&socket, &SocketAddrNetlink::new(0, RTMGRP_LINK))?;
+            Ok::<_, Errno>(socket)
+        };
+        Ok(Self {
+            index,
+            changes: Arc::new(open().context("cannot watch interfaces")?),
+            is_gone: Arc::default(),
+        })
+    }
+
+    pub(crate) fn index(&self) -> IfIndex {
+        self.index
+    }
+
+    /// Ends the stream when the interface is gone: deleted, or moved to another network
+    /// namespace. One that is renamed stays.
+    pub(crate) fn stop_when_gone(&self, stopper: Stopper) -> anyhow::Result<()> {
+        let Self {
+            index,
+            changes,
+            is_gone,
+        } = self;
+        let (index, changes, is_gone) = (*index, changes.clone(), is_gone.clone());
+        spawn("interface", move || {
+            // What has changed does not matter: only whether the interface is there.
+            while name_here(index).is_some() {
+                let wait = recv(&changes, &mut [0; 16], RecvFlags::TRUNC);
+                // ENOBUFS: there were more changes than there was room for.
+                if !matches!(wait, Ok(_) | Err(Errno::INTR | Errno::NOBUFS)) {
+                    return;
+                }
+            }
+            is_gone.store(true, Ordering::Release);
+            stopper.stop();
+        })
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Acquire)
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Format::Text => text(out, &info),
         Format::Json => json_lines(out, [Line::from(&info)]),
     })
+    .map(drop)
 }
 
 /// What it means that the module is older or newer than this program; `None` if

@@ -3,8 +3,6 @@
 
 use std::{
     collections::HashMap,
-    fs,
-    os::{fd::OwnedFd, unix::fs::MetadataExt},
     time::{Duration, Instant},
 };
 
@@ -16,13 +14,19 @@ use rustix::net::{
     socket,
 };
 
-const KEPT: Duration = Duration::from_secs(1);
+use crate::namespaces::{Namespaces, here};
 
-/// Gives an interface's name.
+/// How long what was asked for is believed.
+pub(crate) const KEPT: Duration = Duration::from_secs(1);
+
+/// Gives names of interfaces and network namespaces.
 pub(crate) trait Names {
-    /// `None`: it has none, names are not wanted, or it is of another network
-    /// namespace, where the number is another interface's.
+    /// An interface's. `None`: it has none, names are not wanted, or it is of another
+    /// network namespace that cannot be asked.
     fn name(&mut self, netns: Netns, index: IfIndex) -> Option<String>;
+
+    /// A network namespace's. `None`: it has none, or names are not wanted.
+    fn netns(&mut self, netns: Netns) -> Option<String>;
 }
 
 /// The interface of this network namespace that has this name.
@@ -33,31 +37,27 @@ pub(crate) fn index(name: &str) -> anyhow::Result<IfIndex> {
     Ok(IfIndex(index))
 }
 
-/// The network namespace that this process is in.
-fn here() -> Option<Netns> {
-    let inode = fs::metadata("/proc/self/ns/net").ok()?.ino();
-    u32::try_from(inode).ok().map(Netns)
+/// The name of an interface in the network namespace of this thread.
+pub(crate) fn name_here(index: IfIndex) -> Option<String> {
+    let socket = socket(AddressFamily::UNIX, SocketType::DGRAM, None).ok()?;
+    index_to_name(&socket, index.0).ok()
 }
 
 /// Asks the kernel.
 #[derive(Debug)]
 pub(crate) struct Interfaces {
-    /// Any socket will do; without one there are no names.
-    socket: Option<OwnedFd>,
+    numeric: bool,
     here: Option<Netns>,
-    cache: HashMap<IfIndex, (Option<String>, Instant)>,
+    namespaces: Namespaces,
+    cache: HashMap<(Netns, IfIndex), (Option<String>, Instant)>,
 }
 
 impl Interfaces {
     pub(crate) fn new(numeric: bool) -> Self {
-        let socket = if numeric {
-            None
-        } else {
-            socket(AddressFamily::UNIX, SocketType::DGRAM, None).ok()
-        };
         Self {
-            socket,
+            numeric,
             here: here(),
+            namespaces: Namespaces::new(),
             cache: HashMap::new(),
         }
     }
@@ -65,19 +65,32 @@ impl Interfaces {
 
 impl Names for Interfaces {
     fn name(&mut self, netns: Netns, index: IfIndex) -> Option<String> {
-        let socket = self.socket.as_ref()?;
-        if self.here != Some(netns) {
+        if self.numeric {
             return None;
         }
         let now = Instant::now();
-        if let Some((name, until)) = self.cache.get(&index)
+        if let Some((name, until)) = self.cache.get(&(netns, index))
             && now < *until
         {
             return name.clone();
         }
-        let name = index_to_name(socket, index.0).ok();
-        self.cache.insert(index, (name.clone(), now + KEPT));
+        let name = if self.here == Some(netns) {
+            name_here(index)
+        } else {
+            self.namespaces.interface(netns, index)
+        };
+        // Those of namespaces and interfaces that come and go are not kept forever.
+        self.cache.retain(|_, (_, until)| now < *until);
+        self.cache
+            .insert((netns, index), (name.clone(), now + KEPT));
         name
+    }
+
+    fn netns(&mut self, netns: Netns) -> Option<String> {
+        if self.numeric {
+            return None;
+        }
+        self.namespaces.name(netns)
     }
 }
 

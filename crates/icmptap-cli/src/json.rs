@@ -32,7 +32,7 @@ impl<N: Names> Json<N> {
     pub(crate) fn event(&mut self, out: &mut dyn Write, event: &EventRef<'_>) -> io::Result<()> {
         let netns = event.netns();
         let line = Line::event(event, |index| self.names.name(netns, index));
-        json_lines(out, [line])
+        json_lines(out, [line.with_netns_name(self.names.netns(netns))])
     }
 
     pub(crate) fn lost(&self, out: &mut dyn Write, lost: Lost) -> io::Result<()> {
@@ -63,6 +63,7 @@ mod tests {
     fn interfaces_have_names_where_they_are_known() {
         let record = Record {
             oif: 9,
+            netns: 7,
             ..Record::of_ipv4(icmpv4(8, 0, [0, 7, 0, 1], &[0; 56]))
         };
         let mut out = Vec::new();
@@ -73,6 +74,10 @@ mod tests {
         assert_eq!(event["kind"], "event");
         assert_eq!(event["iif"]["name"], "eth0");
         assert_eq!(event["oif"], serde_json::json!({"index": 9}));
+        assert_eq!(
+            (&event["netns"], &event["netns_name"]),
+            (&7.into(), &"blue".into())
+        );
     }
 
     #[test]

@@ -3,13 +3,14 @@
 use std::{
     fmt,
     io::{self, IsTerminal, Write},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use clap::ColorChoice;
 use icmptap::{
-    BatchSize, Error, Families, FlushInterval, Item, Lost, RateLimit, Received, Sampling, Snaplen,
-    Subscription, Summary, Verdict, event::EventRef,
+    BatchSize, Client, Error, Families, FlushInterval, Item, Lost, RateLimit, Received, Sampling,
+    Snaplen, Subscription, Summary, Verdict, event::EventRef,
 };
 use jiff::tz::TimeZone;
 
@@ -20,18 +21,26 @@ use crate::{
     json::{End, Json},
     lines::Lines,
     output, parameters, say,
-    text::Text,
+    text::{Look, Text},
     types,
+    values::WrongValue,
 };
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let mut subscription = subscribe(args)?;
-    ends::stop_on_signals(subscription.stopper())?;
-    ends::stop_when_unread(subscription.stopper())?;
+    let interface = args.interface.as_deref().map(Interface::find).transpose()?;
+    let mut subscription = subscribe(args, interface.as_ref())?;
+    let stopper = subscription.stopper();
+    ends::stop_on_signals(stopper.clone())?;
+    ends::stop_when_unread(stopper.clone())?;
+    if let Some(interface) = &interface {
+        interface.watch.stop_when_gone(stopper)?;
+    }
     if let Some(sentence) = info::difference(subscription.module()) {
         say!("{sentence}");
     }
-    say!("{}", FirstLine(&subscription, args));
+    if !args.quiet {
+        say!("{}", FirstLine(&subscription, args));
+    }
 
     let mut printer = Printer::new(args, output::unbuffered()?);
     let result = print_all(&mut subscription, args, &mut printer);
@@ -44,17 +53,43 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let summary = subscription.finish()?;
     printer.end(&summary);
-    say!("{} shown, {summary}", printer.shown());
-    match printer.failure {
-        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to stdout")
-        }
-        _ => summary.audit().context("the counters do not agree"),
+    if !args.quiet {
+        say!("{} shown, {summary}", printer.shown());
+    }
+    if let Some(error) = printer.failure
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        return Err(error).context("cannot write to stdout");
+    }
+    summary.audit().context("the counters do not agree")?;
+    match interface {
+        Some(Interface { name, watch }) if watch.is_gone() => bail!(
+            "the interface `{}` (number {}) is gone: one that has its name now, or gets it, is \
+             another one, listen again for that",
+            name.escape_default(),
+            watch.index(),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// The one that packets are to come in or leave by.
+struct Interface {
+    name: String,
+    watch: ends::InterfaceWatch,
+}
+
+impl Interface {
+    fn find(name: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            name: name.to_owned(),
+            watch: ends::InterfaceWatch::new(interfaces::index(name)?)?,
+        })
     }
 }
 
 /// Passes on what the user set, and leaves the rest to the kernel.
-fn subscribe(args: &Args) -> anyhow::Result<Subscription> {
+fn subscribe(args: &Args, interface: Option<&Interface>) -> anyhow::Result<Subscription> {
     let mut builder = Subscription::builder().all_netns(args.all_netns);
     if !args.hooks.is_empty() {
         builder = builder.hooks(args.hooks.iter().map(|hook| (*hook).into()).collect());
@@ -72,11 +107,18 @@ fn subscribe(args: &Args) -> anyhow::Result<Subscription> {
     if let Some(families) = families {
         builder = builder.families(families);
     }
-    if let Some(name) = &args.interface {
-        builder = builder.interface(interfaces::index(name)?);
+    if let Some(interface) = interface {
+        builder = builder.interface(interface.watch.index());
     }
-    if !args.filter.is_empty() {
-        builder = builder.filter(&args.filter.join(" "))?;
+    if let Some(filter) = args.filter() {
+        builder = builder.filter(&filter)?;
+        if builder.overlooks_extension_headers() {
+            say!(
+                "the filter looks for ICMPv6 directly behind the IPv6 header, and misses what is \
+                 behind an extension header, such as multicast listener messages: --type finds \
+                 them"
+            );
+        }
     }
     if let Some(snaplen) = args.snaplen {
         builder = builder.snaplen(Snaplen(snaplen));
@@ -93,13 +135,47 @@ fn subscribe(args: &Args) -> anyhow::Result<Subscription> {
     if let Some(batch) = args.batch {
         builder = builder.batch(BatchSize(batch));
     }
-    if let Some(us) = args.flush_us {
+    if let Some(interval) = args.flush_interval {
+        // One that is too long for the number is too long for the module.
+        let us = interval.as_micros().try_into().unwrap_or(u32::MAX);
         builder = builder.flush_interval(FlushInterval { us });
     }
     if let Some(size) = args.rcvbuf {
         builder = builder.receive_buffer(size);
     }
-    Ok(builder.subscribe()?)
+    builder.subscribe().map_err(|error| in_words(error, args))
+}
+
+/// Of a value that the module does not take, which it does.
+fn in_words(error: Error, args: &Args) -> anyhow::Error {
+    let Error::Refused {
+        option: Some(option),
+        ..
+    } = &error
+    else {
+        return error.into();
+    };
+    let Ok(module) = Client::open().and_then(|mut client| client.info()) else {
+        return error.into();
+    };
+    let of_bytes = |value: Option<u32>, min: u32, max: u32| {
+        value.map(|value| (value.to_string(), format!("{min} to {max}")))
+    };
+    let wrong = match *option {
+        "snaplen" => of_bytes(args.snaplen, 0, module.snaplen_max.0),
+        "batch" => of_bytes(args.batch, module.batch_min.0, module.batch_max.0),
+        "flush-interval" => args.flush_interval.map(|interval| {
+            let max = Duration::from_micros(module.flush_max.us.into());
+            (format!("{interval:?}"), format!("0 to {max:?}"))
+        }),
+        _ => None,
+    };
+    match wrong {
+        Some((value, range)) => {
+            WrongValue(format!("--{option} {value}: this module takes {range}")).into()
+        }
+        None => error.into(),
+    }
 }
 
 /// What is in force.
@@ -199,10 +275,14 @@ impl<W: Write> Printer<W> {
             lines: Lines::new(out),
             style: match args.output {
                 Format::Text => {
-                    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-                    let colour = io::stdout().is_terminal() && !no_colour;
-                    let text = Text::new(names, TimeZone::system(), colour);
-                    Style::Text(text.with_netns(args.all_netns))
+                    let look = Look {
+                        time: args.time,
+                        zone: TimeZone::system(),
+                        colour: is_coloured(args.color),
+                        verbose: args.verbose,
+                        netns: args.all_netns,
+                    };
+                    Style::Text(Text::new(names, look))
                 }
                 Format::Json => Style::Json(Json::new(names)),
             },
@@ -281,6 +361,18 @@ impl<W: Write> Printer<W> {
     fn note(&mut self, result: io::Result<()>) {
         if let Err(error) = result {
             self.failure = Some(error);
+        }
+    }
+}
+
+/// See <https://no-color.org>.
+fn is_coloured(choice: ColorChoice) -> bool {
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => {
+            let no_colour = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+            io::stdout().is_terminal() && !no_colour
         }
     }
 }

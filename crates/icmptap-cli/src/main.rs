@@ -5,18 +5,24 @@
 mod args;
 mod counters;
 mod ends;
+#[cfg(test)]
+mod generated;
 mod imp2;
 mod info;
 mod interfaces;
 mod json;
 mod lines;
 mod listen;
+mod loading;
+mod namespaces;
 mod output;
 mod parameters;
+mod registry;
 mod stats;
 mod subscriptions;
 mod text;
 mod types;
+mod values;
 
 use std::{
     io::{self, Write},
@@ -24,6 +30,7 @@ use std::{
 };
 
 use clap::Parser;
+use icmptap::Error;
 
 /// Talk goes to stderr; that nobody listens there is no reason to stop.
 macro_rules! say {
@@ -39,6 +46,7 @@ fn main() -> ExitCode {
         args::Command::Info(args) => info::run(&args),
         args::Command::Stats(args) => stats::run(&args),
         args::Command::Subscriptions(args) => subscriptions::run(&args),
+        args::Command::Types(args) => registry::run(&args),
         args::Command::Imp2(args) => imp2::run(&args),
     };
     // What was written to stdout before an error stays in order with it.
@@ -46,10 +54,20 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say!("icmptap: {}", one_line(&error));
+            say!("icmptap: {}", sentence(&error));
             ExitCode::from(args::exit_code(&error))
         }
     }
+}
+
+/// What went wrong, and what to do about it here.
+fn sentence(error: &anyhow::Error) -> String {
+    let module = match error.downcast_ref() {
+        Some(Error::ModuleNotLoaded) => "icmptap",
+        Some(Error::Imp2NotLoaded) => "icmptap_imp2",
+        _ => return one_line(error),
+    };
+    format!("module not loaded: {}", loading::advice(module))
 }
 
 /// An error and its causes. Those that an error names itself are not repeated.
@@ -66,15 +84,13 @@ fn one_line(error: &anyhow::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Error;
-
     use anyhow::Context;
 
     use super::*;
 
     #[test]
     fn no_cause_is_said_twice() {
-        let closed = || Err::<(), _>(Error::other("closed"));
+        let closed = || Err::<(), _>(io::Error::other("closed"));
         let plain = closed().context("cannot write").unwrap_err();
         assert_eq!(one_line(&plain), "cannot write: closed");
         let named = closed().context("cannot write (closed) here").unwrap_err();

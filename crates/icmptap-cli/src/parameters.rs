@@ -25,8 +25,11 @@ pub(crate) fn special(
         ));
     }
     if let Some(index) = parameters.interface {
-        let name = name(index).unwrap_or_else(|| format!("if{index}"));
-        words.push(format!("interface {name}"));
+        let name = name(index).map(|name| name.escape_default().to_string());
+        words.push(format!(
+            "interface {}",
+            name.unwrap_or_else(|| format!("if{index}"))
+        ));
     }
     match parameters.filter_len {
         0 => {}

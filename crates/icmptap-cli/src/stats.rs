@@ -1,11 +1,16 @@
 //! `icmptap stats`: what became of the packets of all subscriptions.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    thread,
+    time::{Duration, Instant},
+};
 
 use icmptap::{
     Client, json,
-    reply::{CpuStats, Stats},
+    reply::{Counters, CpuStats, Stats},
 };
+use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 
 use crate::{
@@ -16,19 +21,124 @@ use crate::{
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut client = Client::open()?;
+    if let Some(interval) = args.watch {
+        return watch(&mut client, interval, args);
+    }
     if args.per_cpu {
         let stats = client.stats_per_cpu()?;
         print(|out| match args.output {
             Format::Text => per_cpu_text(out, &stats),
             Format::Json => json_lines(out, stats.iter().map(Line::of_cpu)),
         })
+        .map(drop)
     } else {
         let stats = client.stats()?;
         print(|out| match args.output {
             Format::Text => text(out, &stats),
             Format::Json => json_lines(out, [Line::of_all(&stats)]),
         })
+        .map(drop)
     }
+}
+
+/// Rows under one line of headings.
+const PAGE: u64 = 20;
+
+/// Prints a row at each interval, until stdout is closed or Ctrl-C comes.
+fn watch(client: &mut Client, interval: Duration, args: &Args) -> anyhow::Result<()> {
+    let mut last: Option<(Instant, Counters)> = None;
+    for nth in 0..args.count.unwrap_or(u64::MAX) {
+        if let Some((before, _)) = last {
+            thread::sleep((before + interval).saturating_duration_since(Instant::now()));
+        }
+        let (now, stats) = (Instant::now(), client.stats()?);
+        let rates =
+            last.map(|(before, counters)| Rates::between(&counters, &stats.counters, now - before));
+        last = Some((now, stats.counters));
+        let time = Timestamp::now();
+        let is_read = print(|out| match args.output {
+            Format::Text => {
+                if nth % PAGE == 0 {
+                    writeln!(out, "{WATCH_HEADINGS}")?;
+                }
+                let clock = time.to_zoned_datetime(TimeZone::system());
+                watch_row(out, &clock.strftime("%H:%M:%S").to_string(), rates, &stats)
+            }
+            Format::Json => {
+                let line = WatchLine {
+                    time: format!("{time:.9}"),
+                    rates,
+                    line: Line::of_all(&stats),
+                };
+                json_lines(out, [line])
+            }
+        })?;
+        if !is_read {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What came in a time, per second.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Rates {
+    matched_per_s: u64,
+    delivered_per_s: u64,
+    lost_per_s: u64,
+}
+
+impl Rates {
+    fn between(before: &Counters, now: &Counters, time: Duration) -> Self {
+        let per_second = |before: u64, now: u64| {
+            let rate = now.saturating_sub(before) as f64 / time.as_secs_f64();
+            rate.round() as u64
+        };
+        Self {
+            matched_per_s: per_second(before.matched, now.matched),
+            delivered_per_s: per_second(before.delivered, now.delivered),
+            lost_per_s: per_second(before.lost(), now.lost()),
+        }
+    }
+}
+
+/// A line of `icmptap stats --watch -o json`.
+#[derive(Debug, Serialize)]
+struct WatchLine {
+    /// RFC 3339, UTC, nanoseconds.
+    time: String,
+    /// Since the line before; missing in the first.
+    #[serde(flatten)]
+    rates: Option<Rates>,
+    #[serde(flatten)]
+    line: Line,
+}
+
+const WATCH_HEADINGS: &str =
+    "time      matched/s  delivered/s     lost/s      matched         lost  subscriptions";
+
+/// Rates and sums; columns of a width that rows to come will have too.
+fn watch_row(
+    out: &mut dyn Write,
+    time: &str,
+    rates: Option<Rates>,
+    stats: &Stats,
+) -> io::Result<()> {
+    let rates = rates.map_or_else(
+        || ["-"; 3].map(str::to_owned),
+        |rates| {
+            [rates.matched_per_s, rates.delivered_per_s, rates.lost_per_s]
+                .map(|rate| rate.to_string())
+        },
+    );
+    let [matched, delivered, lost] = rates;
+    writeln!(
+        out,
+        "{time} {matched:>10} {delivered:>12} {lost:>10} {:>12} {:>12} {:>14}",
+        stats.counters.matched,
+        stats.counters.lost(),
+        stats.subscriptions,
+    )
 }
 
 /// A line of `icmptap stats -o json`.
@@ -140,6 +250,40 @@ mod tests {
             "     netns  cpu  matched  delivered  overrun  nomem  ratelimit  queued  sampled-out\n\
              4026531840    0       21          6        1      2          4       8          100\n\
              4026531840   11       21          6        1      2          4       8          100\n"
+        );
+    }
+
+    #[test]
+    fn a_watched_row_has_rates_and_stands_under_its_heading() {
+        let stats = stats();
+        let mut before = stats.counters;
+        (before.matched, before.delivered, before.lost_overrun) = (1, 4, 0);
+        let rates = Rates::between(&before, &stats.counters, Duration::from_millis(500));
+        let row = |rates| {
+            let mut out = Vec::new();
+            watch_row(&mut out, "12:00:01", rates, &stats).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let lines = [row(Some(rates)), row(None)];
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(words(&lines[0]), "12:00:01 40 4 2 21 7 2");
+        assert_eq!(words(&lines[1]), "12:00:01 - - - 21 7 2");
+        for line in &lines {
+            assert_eq!(line.trim_end().len(), WATCH_HEADINGS.len(), "{line}");
+        }
+        let line = WatchLine {
+            time: "then".to_owned(),
+            rates: Some(rates),
+            line: Line::of_all(&stats),
+        };
+        let line = serde_json::to_value(line).unwrap();
+        assert_eq!(
+            (&line["lost_per_s"], &line["subscriptions"]),
+            (&2.into(), &2.into())
+        );
+        assert_eq!(
+            (&line["time"], &line["counters"]["matched"]),
+            (&"then".into(), &21.into())
         );
     }
 

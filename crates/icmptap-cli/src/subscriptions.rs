@@ -25,6 +25,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 .map(|subscription| Line::new(subscription, &mut names)),
         ),
     })
+    .map(drop)
 }
 
 /// A line of `icmptap subscriptions -o json`.
@@ -37,6 +38,9 @@ struct Line {
     command: String,
     /// Inode number of the socket's network namespace.
     netns: u32,
+    /// Its name among those of `ip netns`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netns_name: Option<String>,
     /// The socket's netlink port id.
     port: u32,
     /// `generic` or `imp2`.
@@ -95,6 +99,7 @@ impl Line {
             pid: subscription.pid.map(|pid| pid.0),
             command: subscription.command.clone(),
             netns: subscription.netns.0,
+            netns_name: names.netns(subscription.netns),
             port: subscription.port.0,
             protocol: subscription.protocol.to_string(),
             hooks: parameters
@@ -149,7 +154,10 @@ fn text(
                     .pid
                     .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
                 subscription.command.escape_default().to_string(),
-                subscription.netns.to_string(),
+                names.netns(subscription.netns).map_or_else(
+                    || subscription.netns.to_string(),
+                    |name| name.escape_default().to_string(),
+                ),
                 subscription.protocol.to_string(),
                 parameters.hooks.to_string(),
                 parameters.families.to_string(),

@@ -1,68 +1,63 @@
 //! Events as lines for people.
 
 mod message;
+mod time;
 
 use std::{io, io::Write};
 
 use icmptap::{
     Family, Hook, IfIndex, Netns,
-    event::{Checksum, EventRef},
+    event::{Checksum, ChecksumState, EventRef},
+    icmp::{Icmp, Type, v4, v6},
 };
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::tz::TimeZone;
 
-use self::message::Message;
+pub(crate) use self::time::TimeStyle;
+use self::{message::Message, time::Times};
 use crate::interfaces::Names;
+
+/// How lines look.
+#[derive(Debug, Clone)]
+pub(crate) struct Look {
+    pub(crate) time: TimeStyle,
+    pub(crate) zone: TimeZone,
+    pub(crate) colour: bool,
+    /// Whether to say more of each packet.
+    pub(crate) verbose: bool,
+    /// Whether to say of which network namespace a packet is.
+    pub(crate) netns: bool,
+}
 
 /// Prints events as text.
 pub(crate) struct Text<N> {
     names: N,
-    zone: TimeZone,
-    colour: bool,
-    /// Whether to say of which network namespace a packet is.
+    times: Times,
+    paint: Paint,
+    verbose: bool,
     netns: bool,
 }
 
-const YELLOW: &str = "\x1b[33m";
-const PLAIN: &str = "\x1b[0m";
-
 impl<N: Names> Text<N> {
-    pub(crate) fn new(names: N, zone: TimeZone, colour: bool) -> Self {
+    pub(crate) fn new(names: N, look: Look) -> Self {
         Self {
             names,
-            zone,
-            colour,
-            netns: false,
+            times: Times::new(look.time, look.zone),
+            paint: Paint(look.colour),
+            verbose: look.verbose,
+            netns: look.netns,
         }
     }
 
-    /// Says of which network namespace each packet is.
-    pub(crate) fn with_netns(mut self, netns: bool) -> Self {
-        self.netns = netns;
-        self
-    }
-
     pub(crate) fn event(&mut self, out: &mut dyn Write, event: &EventRef<'_>) -> io::Result<()> {
-        let time = Timestamp::from_nanosecond(event.time_ns().into()).unwrap_or_default();
-        let time = time.to_zoned_datetime(self.zone.clone());
-        write!(
-            out,
-            "{} {} {} ",
-            time.strftime("%H:%M:%S%.6f"),
-            self.interfaces(event),
-            event.hook()
-        )?;
+        self.times.write(out, event.time_ns())?;
+        write!(out, " {} {} ", self.interfaces(event), event.hook())?;
         match (event.src(), event.dst()) {
             (Some(src), Some(dst)) => write!(out, "{src} > {dst} ")?,
             _ => write!(out, "? > ? ")?,
         }
         match (event.icmp(), event.icmp_type_and_code()) {
             (Some(icmp), _) => {
-                let is_error = icmp.quote.is_some();
-                let (on, off) = if self.colour && is_error {
-                    (YELLOW, PLAIN)
-                } else {
-                    ("", "")
-                };
+                let (on, off) = self.paint.with(colour(&icmp));
                 write!(out, "{on}{}{off}", Message(&icmp))?;
             }
             (None, Some((number, code))) => {
@@ -78,22 +73,33 @@ impl<N: Names> Text<N> {
                 event.fragment_offset().unwrap_or(0)
             )?;
         }
-        if event.is_truncated() {
-            write!(out, " truncated")?;
-        }
-        if event.is_malformed() {
-            write!(out, " malformed")?;
-        }
-        if event.checksum() == Checksum::Bad {
-            write!(out, " bad-checksum")?;
+        let (on, off) = self.paint.with(RED);
+        for (is_so, word) in [
+            (event.is_truncated(), "truncated"),
+            (event.is_malformed(), "malformed"),
+            (event.checksum() == Checksum::Bad, "bad-checksum"),
+        ] {
+            if is_so {
+                write!(out, " {on}{word}{off}")?;
+            }
         }
         if let Some(vlan) = event.vlan() {
             write!(out, " vlan {}", vlan.id())?;
         }
         if self.netns {
-            write!(out, " netns {}", event.netns())?;
+            write!(out, " netns {}", self.netns(event.netns()))?;
+        }
+        if self.verbose {
+            more(out, event)?;
         }
         writeln!(out)
+    }
+
+    fn netns(&mut self, netns: Netns) -> String {
+        match self.names.netns(netns) {
+            Some(name) => escaped(&name),
+            None => netns.to_string(),
+        }
     }
 
     /// The interface that matters at the hook; both where it is on its way
@@ -115,9 +121,77 @@ impl<N: Names> Text<N> {
     }
 
     fn name(&mut self, netns: Netns, index: IfIndex) -> String {
-        self.names
-            .name(netns, index)
-            .unwrap_or_else(|| format!("if{index}"))
+        match self.names.name(netns, index) {
+            Some(name) => escaped(&name),
+            None => format!("if{index}"),
+        }
+    }
+}
+
+/// What `-v` adds.
+fn more(out: &mut dyn Write, event: &EventRef<'_>) -> io::Result<()> {
+    write!(out, " caplen {}", event.packet().len())?;
+    if let Some(ttl) = event.ttl() {
+        write!(out, " ttl {ttl}")?;
+    }
+    let checksum = match event.checksum() {
+        Checksum::Good => "good",
+        Checksum::Bad => "bad",
+        _ => "unknown",
+    };
+    let state = match event.checksum_state() {
+        ChecksumState::None => "none",
+        ChecksumState::Unnecessary => "unnecessary",
+        ChecksumState::Complete => "complete",
+        ChecksumState::Partial => "partial",
+    };
+    write!(
+        out,
+        " mark {:#x} checksum {checksum} kernel {state}",
+        event.mark()
+    )
+}
+
+/// A name that no terminal takes for more than text: one may have any bytes in it but
+/// white space and slashes.
+fn escaped(name: &str) -> String {
+    name.escape_default().to_string()
+}
+
+const RED: &str = "\x1b[31m";
+const YELLOW: &str = "\x1b[33m";
+const BLUE: &str = "\x1b[34m";
+const MAGENTA: &str = "\x1b[35m";
+const CYAN: &str = "\x1b[36m";
+const PLAIN: &str = "\x1b[0m";
+
+/// Whether lines are coloured.
+#[derive(Debug, Clone, Copy)]
+struct Paint(bool);
+
+impl Paint {
+    /// What goes before and behind a word of this colour.
+    fn with(self, colour: &'static str) -> (&'static str, &'static str) {
+        if self.0 && !colour.is_empty() {
+            (colour, PLAIN)
+        } else {
+            ("", "")
+        }
+    }
+}
+
+/// The colour of a message's class: errors, redirects, neighbour and router discovery,
+/// multicast listeners. The rest has none.
+fn colour(icmp: &Icmp<'_>) -> &'static str {
+    match icmp.icmp_type {
+        Type::V4(v4::Type::REDIRECT) | Type::V6(v6::Type::REDIRECT) => MAGENTA,
+        Type::V4(v4::Type::ROUTER_ADVERTISEMENT | v4::Type::ROUTER_SOLICITATION)
+        | Type::V6(v6::Type(133..=136 | 141 | 142)) => CYAN,
+        Type::V6(v6::Type(130..=132 | 143)) => BLUE,
+        // Below 128 ICMPv6 has errors (RFC 4443, section 2.1).
+        Type::V6(v6::Type(..128)) => YELLOW,
+        _ if icmp.quote.is_some() => YELLOW,
+        _ => "",
     }
 }
 
@@ -147,8 +221,24 @@ pub(crate) mod tests {
             match index.0 {
                 2 => Some("eth0".to_owned()),
                 3 => Some("eth1".to_owned()),
+                4 => Some("a\u{1b}[31m\u{202e}b".to_owned()),
                 _ => None,
             }
+        }
+
+        fn netns(&mut self, netns: Netns) -> Option<String> {
+            (netns.0 == 7).then(|| "blue".to_owned())
+        }
+    }
+
+    /// What is printed unless something else is asked for, in UTC.
+    pub(crate) fn plain() -> Look {
+        Look {
+            time: TimeStyle::Clock,
+            zone: TimeZone::UTC,
+            colour: false,
+            verbose: false,
+            netns: false,
         }
     }
 
@@ -173,8 +263,12 @@ pub(crate) mod tests {
     type Row<'a> = (u8, u8, [u8; 4], &'a [u8], String);
 
     fn line_of(record: Record, colour: bool) -> String {
+        line(record, Look { colour, ..plain() })
+    }
+
+    fn line(record: Record, look: Look) -> String {
         let mut out = Vec::new();
-        let mut text = Text::new(Fixed, TimeZone::UTC, colour);
+        let mut text = Text::new(Fixed, look);
         with_event(record, |event| text.event(&mut out, event)).unwrap();
         String::from_utf8(out).unwrap()
     }
@@ -439,11 +533,61 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn errors_are_yellow_where_colour_is_wanted() {
-        let record = || Record::of_ipv4(icmpv4(11, 0, [0; 4], &udp()));
-        assert!(line_of(record(), true).contains("\x1b[33mtime-exceeded"));
-        assert!(!line_of(record(), false).contains('\x1b'));
-        let ping = Record::of_ipv4(icmpv4(8, 0, [0, 7, 0, 1], &[]));
-        assert!(!line_of(ping, true).contains('\x1b'));
+    fn a_name_cannot_speak_to_the_terminal() {
+        let record = Record {
+            iif: 4,
+            ..Record::of_ipv4(icmpv4(8, 0, [0, 7, 0, 1], &[]))
+        };
+        let line = line_of(record, false);
+        assert!(
+            line.contains(" a\\u{1b}[31m\\u{202e}b prerouting "),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn each_class_has_its_colour() {
+        let start = |record: Record| {
+            let line = line_of(record, true);
+            let (_, painted) = line.split_once("\x1b[").unwrap_or_default();
+            painted.split([' ', '\x1b']).next().unwrap().to_owned()
+        };
+        let v4 = |icmp_type| Record::of_ipv4(icmpv4(icmp_type, 0, [0; 4], &udp()));
+        let v6 = |icmp_type| Record::of_ipv6(icmpv6(icmp_type, 0, [0; 4], &[0; 16]), 40);
+        assert_eq!(start(v4(11)), "33mtime-exceeded");
+        assert_eq!(start(v4(5)), "35mredirect");
+        assert_eq!(start(v6(1)), "33mdestination-unreachable");
+        assert_eq!(start(v6(135)), "36mneighbor-solicitation");
+        assert_eq!(start(v6(131)), "34mmulticast-listener-report");
+        assert_eq!(start(v6(137)), "35mredirect");
+        assert_eq!(start(v4(8)), "");
+        assert!(!line_of(v4(11), false).contains('\x1b'));
+        let mut bad = v4(8);
+        bad.packet[40] ^= 1;
+        assert!(line_of(bad, true).ends_with(" \x1b[31mbad-checksum\x1b[0m\n"));
+    }
+
+    #[test]
+    fn more_is_said_where_more_is_asked_for() {
+        let record = Record {
+            mark: 42,
+            netns: 7,
+            ..Record::of_ipv4(icmpv4(8, 0, [0, 7, 0, 1], &[0; 56]))
+        };
+        let verbose = Look {
+            verbose: true,
+            netns: true,
+            ..plain()
+        };
+        assert!(line(record.clone(), verbose).ends_with(
+            " echo-request id 7 seq 1 len 84 netns blue caplen 84 ttl 64 mark 0x2a \
+                 checksum good kernel none\n"
+        ),);
+        let elsewhere = Look {
+            netns: true,
+            ..plain()
+        };
+        let other = Record { netns: 8, ..record };
+        assert!(line(other, elsewhere).ends_with(" len 84 netns 8\n"));
     }
 }

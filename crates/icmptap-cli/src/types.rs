@@ -2,29 +2,39 @@
 
 use icmptap::{Families, Family, TypeSet, icmp};
 
-/// What the user calls a type: a number of ICMP, of ICMPv6, or of both.
+use crate::values::WrongValue;
+
+/// What the user calls a type, or several: numbers of ICMP, of ICMPv6, or of both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TypeName {
-    ipv4: Option<u8>,
-    ipv6: Option<u8>,
+    ipv4: TypeSet,
+    ipv6: TypeSet,
 }
 
+/// What people say, and the names that it stands for.
+pub(crate) const SHORT: [(&str, &[&str]); 2] = [
+    ("ping", &["echo-request", "echo-reply"]),
+    ("unreachable", &["destination-unreachable"]),
+];
+
 impl TypeName {
-    /// A name of IANA's as one word, or a number.
+    /// A name of IANA's as one word, a shorter one, or a number.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
-        let number = text.strip_prefix("type-").unwrap_or(text).parse().ok();
-        let named = |types: &[(u8, &str)]| {
-            let found = types.iter().find(|(_, word)| *word == text);
-            found.map(|(number, _)| *number)
+        let number: Option<u8> = text.strip_prefix("type-").unwrap_or(text).parse().ok();
+        let short = SHORT.iter().find(|(short, _)| *short == text);
+        let itself = [text];
+        let words = short.map_or(&itself[..], |(_, words)| *words);
+        let numbers = |types: &[(u8, &str)]| -> TypeSet {
+            let named = types.iter().filter(|(_, word)| words.contains(word));
+            named.map(|(number, _)| *number).chain(number).collect()
         };
         let name = Self {
-            ipv4: number.or_else(|| named(&ipv4())),
-            ipv6: number.or_else(|| named(&ipv6())),
+            ipv4: numbers(&ipv4()),
+            ipv6: numbers(&ipv6()),
         };
         anyhow::ensure!(
-            name.ipv4.is_some() || name.ipv6.is_some(),
-            "it is the name of no ICMP or ICMPv6 type, such as echo-request, packet-too-big \
-             or neighbor-solicitation, and no number up to 255"
+            name.ipv4 != TypeSet::NONE || name.ipv6 != TypeSet::NONE,
+            "unknown ICMP type {text:?}; known: icmptap types"
         );
         Ok(name)
     }
@@ -36,14 +46,16 @@ pub(crate) fn sets(
     names: &[TypeName],
     families: Option<Families>,
 ) -> anyhow::Result<(TypeSet, TypeSet, Families)> {
-    let ipv4: TypeSet = names.iter().filter_map(|name| name.ipv4).collect();
-    let ipv6: TypeSet = names.iter().filter_map(|name| name.ipv6).collect();
+    let ipv4: TypeSet = names.iter().flat_map(|name| name.ipv4.iter()).collect();
+    let ipv6: TypeSet = names.iter().flat_map(|name| name.ipv6.iter()).collect();
     let wanted = families.unwrap_or_else(|| Family::ALL.into_iter().collect());
     let having = [(Family::Ipv4, ipv4), (Family::Ipv6, ipv6)]
         .into_iter()
         .filter(|(family, set)| *set != TypeSet::NONE && wanted.iter().any(|f| f == *family));
     let having: Families = having.map(|(family, _)| family).collect();
-    anyhow::ensure!(having.0 != 0, "no --type is one of {wanted}");
+    if having.0 == 0 {
+        return Err(WrongValue(format!("no --type is one of {wanted}")).into());
+    }
     Ok((ipv4, ipv6, having))
 }
 
@@ -70,14 +82,14 @@ fn words(set: &TypeSet, named: &[(u8, &str)]) -> String {
     }
 }
 
-fn ipv4() -> Vec<(u8, &'static str)> {
+pub(crate) fn ipv4() -> Vec<(u8, &'static str)> {
     let types = icmp::v4::Type::NAMED.iter();
     types
         .filter_map(|named| Some((named.0, named.name()?)))
         .collect()
 }
 
-fn ipv6() -> Vec<(u8, &'static str)> {
+pub(crate) fn ipv6() -> Vec<(u8, &'static str)> {
     let types = icmp::v6::Type::NAMED.iter();
     types
         .filter_map(|named| Some((named.0, named.name()?)))
@@ -92,16 +104,22 @@ mod tests {
     fn a_name_may_be_of_one_family_or_of_both_and_a_number_is() {
         let parse = |text| {
             let name = TypeName::parse(text).unwrap();
-            (name.ipv4, name.ipv6)
+            [name.ipv4, name.ipv6].map(|set| set.iter().collect::<Vec<_>>())
         };
-        assert_eq!(parse("echo-request"), (Some(8), Some(128)));
-        assert_eq!(parse("packet-too-big"), (None, Some(2)));
-        assert_eq!(parse("timestamp-reply"), (Some(14), None));
-        assert_eq!(parse("3"), (Some(3), Some(3)));
-        assert_eq!(parse("type-77"), (Some(77), Some(77)));
-        for bad in ["", "256", "-1", "ping", "type-", "Echo-Request"] {
+        assert_eq!(parse("echo-request"), [[8], [128]]);
+        assert_eq!(parse("packet-too-big"), [vec![], vec![2]]);
+        assert_eq!(parse("timestamp-reply"), [vec![14], vec![]]);
+        assert_eq!(parse("3"), [[3], [3]]);
+        assert_eq!(parse("type-77"), [[77], [77]]);
+        assert_eq!(parse("ping"), [[0, 8], [128, 129]]);
+        assert_eq!(parse("unreachable"), [[3], [1]]);
+        for bad in ["", "256", "-1", "pong", "type-", "Echo-Request"] {
             assert!(TypeName::parse(bad).is_err(), "{bad:?}");
         }
+        assert_eq!(
+            TypeName::parse("pong").unwrap_err().to_string(),
+            "unknown ICMP type \"pong\"; known: icmptap types"
+        );
     }
 
     #[test]

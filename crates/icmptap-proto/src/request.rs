@@ -215,7 +215,7 @@ fn option(kind: u32) -> Option<(&'static str, u32)> {
         sys::ICMPTAP_SUB_FAMILIES => ("family", 1),
         sys::ICMPTAP_SUB_SNAPLEN => ("snaplen", 1),
         sys::ICMPTAP_SUB_BATCH => ("batch", 1),
-        sys::ICMPTAP_SUB_FLUSH_US => ("flush-us", 1),
+        sys::ICMPTAP_SUB_FLUSH_US => ("flush-interval", 1),
         sys::ICMPTAP_SUB_ICMP_TYPES | sys::ICMPTAP_SUB_ICMPV6_TYPES => ("type", 2),
         sys::ICMPTAP_SUB_IFINDEX => ("interface", 2),
         sys::ICMPTAP_SUB_FILTER => ("filter", 2),

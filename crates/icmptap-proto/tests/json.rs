@@ -65,6 +65,11 @@ fn a_whole_event() {
         "icmp": {"type": 8, "type_name": "echo-request", "code": 0, "id": 7, "seq": 1},
     });
     assert_eq!(parsed(record.clone()), expected);
+    let named = with_event(record.clone(), |event| {
+        let line = Line::event(event, |_| None).with_netns_name(Some("blue".to_owned()));
+        serde_json::to_value(line)
+    });
+    assert_eq!(named.unwrap()["netns_name"], "blue");
     // Without the names, an event is its own line.
     let mut nameless = expected;
     nameless["iif"] = json!({"index": 2});
@@ -463,7 +468,11 @@ fn lines_are_valid() {
         assert!(errors.is_empty(), "{name}: {errors:?}\n{line}");
     };
     for (name, record) in messages() {
-        assert_valid(name, &parsed(record));
+        assert_valid(name, &parsed(record.clone()));
+        let named = with_event(record, |event| {
+            serde_json::to_value(Line::event(event, |_| None).with_netns_name(Some(name.into())))
+        });
+        assert_valid(name, &named.unwrap());
     }
     let lost = Lost {
         cpu: Cpu(3),

@@ -37,6 +37,15 @@ impl Line {
         Self::Event(Box::new(Event::new(event, name)))
     }
 
+    /// With the name of the network namespace, where it has one. Does nothing to other
+    /// lines than those of events.
+    pub fn with_netns_name(mut self, name: Option<String>) -> Self {
+        if let Self::Event(event) = &mut self {
+            event.netns_name = name;
+        }
+        self
+    }
+
     /// The line of a loss.
     pub fn lost(lost: sequence::Lost) -> Self {
         Self::Lost(Lost {
@@ -117,6 +126,9 @@ pub struct Event {
     seq: u64,
     /// Inode number of the network namespace.
     netns: u32,
+    /// Its name among those of `ip netns`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netns_name: Option<String>,
     /// `prerouting`, `input`, `forward`, `output` or `postrouting`.
     hook: String,
     /// `ipv4` or `ipv6`.
@@ -174,6 +186,7 @@ impl Event {
             cpu: event.cpu().0,
             seq: event.seq(),
             netns: event.netns().0,
+            netns_name: None,
             hook: event.hook().to_string(),
             family: event.family().to_string(),
             iif: event.iif().map(&mut interface),

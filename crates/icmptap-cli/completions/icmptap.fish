@@ -1,0 +1,95 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_icmptap_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_icmptap_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_icmptap_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_icmptap_using_subcommand
+    set -l cmd (__fish_icmptap_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c icmptap -n "__fish_icmptap_needs_command" -s h -l help -d 'Print help'
+complete -c icmptap -n "__fish_icmptap_needs_command" -s V -l version -d 'Print version'
+complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "listen" -d 'Print ICMP messages as the kernel sees them, and what was lost'
+complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "subscriptions" -d 'Print who listens, to what, and what became of it'
+complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "stats" -d 'Print how much was matched, delivered and lost'
+complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "info" -d 'Print what the kernel module is and can do'
+complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "types" -d 'Print the names and numbers of ICMP types, as --type takes them'
+complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "imp2" -d 'Print who sends ICMP to whom, over the IMP2 protocol'
+complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s o -l output -d 'How to print' -r -f -a "text\t'Lines for people'
+json\t'One JSON object per line'"
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s c -l count -d 'Stop after this many events' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l duration -d 'Stop after this time' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l hook -d 'Where to look; several with commas' -r -f -a "prerouting\t''
+input\t''
+forward\t''
+output\t''
+postrouting\t''"
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l family -d 'What to look for; several with commas' -r -f -a "ipv4\t''
+ipv6\t''"
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l type -d 'ICMP types to look for, by number or by name, which may be of either family (see `icmptap types`): echo-request,packet-too-big,3' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s i -l interface -d 'Only what comes in or leaves by this interface of the network namespace' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l snaplen -d 'Bytes to keep of a packet, from its IP header on' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l sample -d 'Take one packet in so many; the others are counted as sampled out' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l rate -d 'Take so many events per second at most; the others are counted as lost' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l batch -d 'Size of a full batch of events' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l flush-interval -d 'Longest time an event may wait in a batch; 0: none waits' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l rcvbuf -d 'Size of the receive buffer, such as 512K or 16M' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l time -d 'How a line of text begins' -r -f -a "clock\t'The time of day'
+date\t'Date and time of day'
+delta\t'Seconds since the line before; less than 0 where CPUs\' events cross'
+epoch\t'Seconds since 1970, in UTC'"
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l color -l colour -d 'When to colour lines of text: errors, redirects, neighbour discovery and multicast listeners, and what is wrong with a packet. `auto`: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l filter -d 'The same as FILTER, as one argument' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l all-netns -d 'Look in every network namespace, those to come included; an interface is one of a single namespace, so not with --interface'
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l drop -d 'Drop the packets that are wanted, while this runs'
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s n -l numeric -d 'Print interfaces and network namespaces as numbers'
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s v -l verbose -d 'Print more of each packet as text: how many bytes were kept, TTL, mark, whether the checksum is good, and what the kernel knew of it'
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s q -l quiet -d 'Leave out the first line and the counters at the end; losses and errors still go to stderr'
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c icmptap -n "__fish_icmptap_using_subcommand subscriptions" -s o -l output -d 'How to print' -r -f -a "text\t'Lines for people'
+json\t'One JSON object per line'"
+complete -c icmptap -n "__fish_icmptap_using_subcommand subscriptions" -l all-netns -d 'Those of every network namespace'
+complete -c icmptap -n "__fish_icmptap_using_subcommand subscriptions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c icmptap -n "__fish_icmptap_using_subcommand stats" -s o -l output -d 'How to print' -r -f -a "text\t'Lines for people'
+json\t'One JSON object per line'"
+complete -c icmptap -n "__fish_icmptap_using_subcommand stats" -s w -l watch -d 'Print again and again, each second or as often as is said, with what came since the last time, per second; until Ctrl-C' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand stats" -s c -l count -d 'With --watch: stop after so many times' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand stats" -l per-cpu -d 'One line for each CPU'
+complete -c icmptap -n "__fish_icmptap_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c icmptap -n "__fish_icmptap_using_subcommand info" -s o -l output -d 'How to print' -r -f -a "text\t'Lines for people'
+json\t'One JSON object per line'"
+complete -c icmptap -n "__fish_icmptap_using_subcommand info" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c icmptap -n "__fish_icmptap_using_subcommand types" -s o -l output -d 'How to print' -r -f -a "text\t'Lines for people'
+json\t'One JSON object per line'"
+complete -c icmptap -n "__fish_icmptap_using_subcommand types" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c icmptap -n "__fish_icmptap_using_subcommand imp2" -s o -l output -d 'How to print' -r -f -a "text\t'Lines for people'
+json\t'One JSON object per line'"
+complete -c icmptap -n "__fish_icmptap_using_subcommand imp2" -s c -l count -d 'Stop after this many packets' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand imp2" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen subscriptions stats info types imp2 help" -f -a "listen" -d 'Print ICMP messages as the kernel sees them, and what was lost'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen subscriptions stats info types imp2 help" -f -a "subscriptions" -d 'Print who listens, to what, and what became of it'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen subscriptions stats info types imp2 help" -f -a "stats" -d 'Print how much was matched, delivered and lost'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen subscriptions stats info types imp2 help" -f -a "info" -d 'Print what the kernel module is and can do'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen subscriptions stats info types imp2 help" -f -a "types" -d 'Print the names and numbers of ICMP types, as --type takes them'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen subscriptions stats info types imp2 help" -f -a "imp2" -d 'Print who sends ICMP to whom, over the IMP2 protocol'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen subscriptions stats info types imp2 help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
