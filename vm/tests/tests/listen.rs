@@ -386,7 +386,7 @@ fn who_listens_and_what_became_of_it_is_told() {
     let wire = Wire::new();
     let process = listen(
         &wire.right,
-        "--drop --type echo-request --snaplen 99 --batch 8000 --flush-us 7",
+        "--drop --type echo-request --snaplen 99 --batch 8000 --flush-interval 7us",
     );
     let imp2 = Process::start(wire.right.command("icmptap imp2"));
     let words = |command: &str| -> Vec<Vec<String>> {

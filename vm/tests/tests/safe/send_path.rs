@@ -124,7 +124,7 @@ fn a_user_leads_what_we_send_into_a_tunnel() {
          ip -batch - <<.\n{NLMON}{TUNNEL}.\n\
          tc -batch - <<.\n{}.\n\
          echo ready >&2\n\
-         exec icmptap listen --hook output --flush-us 0 -n -c {ENOUGH}\n",
+         exec icmptap listen --hook output --flush-interval 0 -n -c {ENOUGH}\n",
         copies(INTO_TUNNEL)
     );
     let mut command = as_foreigner();
@@ -160,7 +160,7 @@ fn who_makes_each_send_dear_ends_all_the_same() {
            echo \"link add nlmon$nth type nlmon\"\n\
            echo \"link set nlmon$nth up\"\n\
          done | ip -batch -\n\
-         exec icmptap listen --hook output --flush-us 0 -n\n"
+         exec icmptap listen --hook output --flush-interval 0 -n\n"
     );
     let mut command = as_foreigner();
     command.args(["/bin/sh", "-c", &script]);
@@ -463,7 +463,7 @@ fn an_end_in_the_middle_of_it() {
         });
 
         // A process is killed that does not read.
-        let words = "icmptap listen --hook input,output --flush-us 0 --all-netns";
+        let words = "icmptap listen --hook input,output --flush-interval 0 --all-netns";
         let listener = Process::start(here.command(words));
         listener.wait_for("listening on");
         with_pings(&here, 56, || {
