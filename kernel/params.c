@@ -44,9 +44,10 @@ static struct netlink_range_validation rate_range = {
 	.max = ICMPTAP_RATE_MAX,
 };
 
+#define FROM_KERNEL_ONLY_MSG	"this attribute comes from the kernel only"
 #define FROM_KERNEL_ONLY { \
 	.type = NLA_REJECT, \
-	.reject_message = "this attribute comes from the kernel only", \
+	.reject_message = FROM_KERNEL_ONLY_MSG, \
 }
 
 const struct nla_policy icmptap_params_policy[ICMPTAP_SUB_MAX + 1] = {
@@ -55,7 +56,11 @@ const struct nla_policy icmptap_params_policy[ICMPTAP_SUB_MAX + 1] = {
 	[ICMPTAP_SUB_SNAPLEN] = NLA_POLICY_FULL_RANGE(NLA_U32, &snaplen_range),
 	[ICMPTAP_SUB_BATCH] = NLA_POLICY_FULL_RANGE(NLA_U32, &batch_range),
 	[ICMPTAP_SUB_FLUSH_US] = NLA_POLICY_FULL_RANGE(NLA_U32, &flush_us_range),
-	[ICMPTAP_SUB_COUNTERS] = FROM_KERNEL_ONLY,
+	/*
+	 * Refused by icmptap_params_read(): of a nest that is rejected here
+	 * netlink says no more than that it expected none.
+	 */
+	[ICMPTAP_SUB_COUNTERS] = { .type = NLA_NESTED },
 	[ICMPTAP_SUB_ICMP_TYPES] = NLA_POLICY_EXACT_LEN(ICMPTAP_TYPES_LEN),
 	[ICMPTAP_SUB_ICMPV6_TYPES] = NLA_POLICY_EXACT_LEN(ICMPTAP_TYPES_LEN),
 	[ICMPTAP_SUB_IFINDEX] = NLA_POLICY_FULL_RANGE(NLA_U32, &ifindex_range),
@@ -151,6 +156,11 @@ int icmptap_params_read(struct icmptap_params *params,
 		.all_netns = nla_get_flag(attrs[ICMPTAP_SUB_ALL_NETNS]),
 	};
 
+	if (attrs[ICMPTAP_SUB_COUNTERS]) {
+		NL_SET_ERR_MSG_ATTR(extack, attrs[ICMPTAP_SUB_COUNTERS],
+				    FROM_KERNEL_ONLY_MSG);
+		return -EINVAL;
+	}
 	if (!params->hooks) {
 		NL_SET_ERR_MSG_ATTR(extack, attrs[ICMPTAP_SUB_HOOKS],
 				    "at least one hook is needed");

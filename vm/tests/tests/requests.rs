@@ -395,11 +395,15 @@ fn each_attribute_is_taken_once_and_at_its_length() {
     let mut taken = 0;
     for kind in 1..=sys::ICMPTAP_SUB_MAX {
         let Some(value) = right_value(kind) else {
-            // From the kernel only.
+            // From the kernel only, as which the counters are a nest.
+            let flags = match kind {
+                sys::ICMPTAP_SUB_COUNTERS => sys::NLA_F_NESTED,
+                _ => 0,
+            };
             for value in [&[][..], &[0; 4], &[0; 32]] {
                 let refusal = asker.refused(
                     sys::ICMPTAP_CMD_SUBSCRIBE,
-                    &attribute(kind, value),
+                    &attribute(kind | flags, value),
                     EINVAL,
                     "from the kernel only",
                 );
