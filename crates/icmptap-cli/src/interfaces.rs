@@ -29,6 +29,20 @@ pub(crate) trait Names {
     fn netns(&mut self, netns: Netns) -> Option<String>;
 }
 
+/// A network namespace in a word: its name, or its number.
+pub(crate) fn netns_word(names: &mut dyn Names, netns: Netns) -> String {
+    match names.netns(netns) {
+        Some(name) => escaped(&name),
+        None => netns.to_string(),
+    }
+}
+
+/// A name that no terminal takes for more than text: one may have any bytes in it but
+/// white space and slashes.
+pub(crate) fn escaped(name: &str) -> String {
+    name.escape_default().to_string()
+}
+
 /// The interface of this network namespace that has this name.
 pub(crate) fn index(name: &str) -> anyhow::Result<IfIndex> {
     let index = socket(AddressFamily::UNIX, SocketType::DGRAM, None)

@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Some(Interface { name, watch }) if watch.is_gone() => bail!(
             "the interface `{}` (number {}) is gone: one that has its name now, or gets it, is \
              another one, listen again for that",
-            name.escape_default(),
+            interfaces::escaped(&name),
             watch.index(),
         ),
         _ => Ok(()),

@@ -2,7 +2,7 @@
 
 use icmptap::{IfIndex, RateLimit, Sampling, TypeSet, Verdict, reply::Parameters};
 
-use crate::types;
+use crate::{interfaces::escaped, types};
 
 /// Such as `icmp types echo-reply+echo-request, interface eth0, 1 in 10`;
 /// nothing if there is nothing special about them. `name` gives the name of an
@@ -25,7 +25,7 @@ pub(crate) fn special(
         ));
     }
     if let Some(index) = parameters.interface {
-        let name = name(index).map(|name| name.escape_default().to_string());
+        let name = name(index).map(|name| escaped(&name));
         words.push(format!(
             "interface {}",
             name.unwrap_or_else(|| format!("if{index}"))

@@ -16,26 +16,31 @@ use serde::Serialize;
 use crate::{
     args::{Format, Stats as Args},
     counters,
+    interfaces::{Interfaces, Names, netns_word},
     output::{bytes, json_lines, print, table},
 };
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut client = Client::open()?;
+    let mut names = Interfaces::new(false);
     if let Some(interval) = args.watch {
         return watch(&mut client, interval, args);
     }
     if args.per_cpu {
         let stats = client.stats_per_cpu()?;
         print(|out| match args.output {
-            Format::Text => per_cpu_text(out, &stats),
-            Format::Json => json_lines(out, stats.iter().map(Line::of_cpu)),
+            Format::Text => per_cpu_text(out, &stats, &mut names),
+            Format::Json => json_lines(
+                out,
+                stats.iter().map(|stats| Line::of_cpu(stats, &mut names)),
+            ),
         })
         .map(drop)
     } else {
         let stats = client.stats()?;
         print(|out| match args.output {
-            Format::Text => text(out, &stats),
-            Format::Json => json_lines(out, [Line::of_all(&stats)]),
+            Format::Text => text(out, &stats, &mut names),
+            Format::Json => json_lines(out, [Line::of_all(&stats, &mut names)]),
         })
         .map(drop)
     }
@@ -46,6 +51,7 @@ const PAGE: u64 = 20;
 
 /// Prints a row at each interval, until stdout is closed or Ctrl-C comes.
 fn watch(client: &mut Client, interval: Duration, args: &Args) -> anyhow::Result<()> {
+    let mut names = Interfaces::new(false);
     let mut last: Option<(Instant, Counters)> = None;
     for nth in 0..args.count.unwrap_or(u64::MAX) {
         if let Some((before, _)) = last {
@@ -68,7 +74,7 @@ fn watch(client: &mut Client, interval: Duration, args: &Args) -> anyhow::Result
                 let line = WatchLine {
                     time: format!("{time:.9}"),
                     rates,
-                    line: Line::of_all(&stats),
+                    line: Line::of_all(&stats, &mut names),
                 };
                 json_lines(out, [line])
             }
@@ -149,6 +155,9 @@ struct Line {
     cpu: Option<u32>,
     /// Inode number of the network namespace.
     netns: u32,
+    /// Its name among those of `ip netns`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netns_name: Option<String>,
     /// How many live; without `--per-cpu`.
     #[serde(skip_serializing_if = "Option::is_none")]
     subscriptions: Option<u32>,
@@ -162,10 +171,11 @@ struct Line {
 }
 
 impl Line {
-    fn of_all(stats: &Stats) -> Self {
+    fn of_all(stats: &Stats, names: &mut dyn Names) -> Self {
         Self {
             cpu: None,
             netns: stats.netns.0,
+            netns_name: names.netns(stats.netns),
             subscriptions: Some(stats.subscriptions),
             bytes: stats.bytes,
             bytes_total: stats.bytes_total,
@@ -173,10 +183,11 @@ impl Line {
         }
     }
 
-    fn of_cpu(stats: &CpuStats) -> Self {
+    fn of_cpu(stats: &CpuStats, names: &mut dyn Names) -> Self {
         Self {
             cpu: Some(stats.cpu.0),
             netns: stats.netns.0,
+            netns_name: names.netns(stats.netns),
             subscriptions: None,
             bytes: None,
             bytes_total: None,
@@ -185,23 +196,26 @@ impl Line {
     }
 }
 
-fn text(out: &mut dyn Write, stats: &Stats) -> io::Result<()> {
+fn text(out: &mut dyn Write, stats: &Stats, names: &mut dyn Names) -> io::Result<()> {
     let headings = [
         &["netns", "subscriptions"][..],
         &counters::HEADINGS,
         &["bytes", "bytes-total"],
     ]
     .concat();
-    let mut row = vec![stats.netns.to_string(), stats.subscriptions.to_string()];
+    let mut row = vec![
+        netns_word(names, stats.netns),
+        stats.subscriptions.to_string(),
+    ];
     row.extend(counters::cells(&stats.counters));
     row.extend([bytes(stats.bytes), bytes(stats.bytes_total)]);
     table(out, &headings, &[row])
 }
 
-fn per_cpu_text(out: &mut dyn Write, stats: &[CpuStats]) -> io::Result<()> {
+fn per_cpu_text(out: &mut dyn Write, stats: &[CpuStats], names: &mut dyn Names) -> io::Result<()> {
     let headings = [&["netns", "cpu"][..], &counters::HEADINGS].concat();
     let row = |stats: &CpuStats| {
-        let mut row = vec![stats.netns.to_string(), stats.cpu.to_string()];
+        let mut row = vec![netns_word(names, stats.netns), stats.cpu.to_string()];
         row.extend(counters::cells(&stats.counters));
         row
     };
@@ -215,7 +229,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::counters::tests::some;
+    use crate::{counters::tests::some, text::tests::Fixed};
 
     fn stats() -> Stats {
         let bytes = testing::stats(1, &some());
@@ -232,7 +246,7 @@ mod tests {
     #[test]
     fn as_text() {
         let mut out = Vec::new();
-        text(&mut out, &stats()).unwrap();
+        text(&mut out, &stats(), &mut Fixed).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "     netns  subscriptions  matched  delivered  overrun  nomem  ratelimit  queued  sampled-out  bytes  bytes-total\n\
@@ -241,10 +255,10 @@ mod tests {
         let mut old = stats();
         (old.bytes, old.bytes_total) = (None, None);
         let mut out = Vec::new();
-        text(&mut out, &old).unwrap();
+        text(&mut out, &old, &mut Fixed).unwrap();
         assert!(out.ends_with(b"  not told  not told\n"), "{out:?}");
         let mut out = Vec::new();
-        per_cpu_text(&mut out, &[cpu_stats(0), cpu_stats(11)]).unwrap();
+        per_cpu_text(&mut out, &[cpu_stats(0), cpu_stats(11)], &mut Fixed).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "     netns  cpu  matched  delivered  overrun  nomem  ratelimit  queued  sampled-out\n\
@@ -274,7 +288,7 @@ mod tests {
         let line = WatchLine {
             time: "then".to_owned(),
             rates: Some(rates),
-            line: Line::of_all(&stats),
+            line: Line::of_all(&stats, &mut Fixed),
         };
         let line = serde_json::to_value(line).unwrap();
         assert_eq!(
@@ -296,7 +310,10 @@ mod tests {
         let mut out = Vec::new();
         json_lines(
             &mut out,
-            [Line::of_all(&stats()), Line::of_cpu(&cpu_stats(3))],
+            [
+                Line::of_all(&stats(), &mut Fixed),
+                Line::of_cpu(&cpu_stats(3), &mut Fixed),
+            ],
         )
         .unwrap();
         let lines: Vec<Value> = serde_json::Deserializer::from_slice(&out)

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     args::{Format, Subscriptions as Args},
     counters,
-    interfaces::{Interfaces, Names},
+    interfaces::{Interfaces, Names, escaped, netns_word},
     output::{bytes, json_lines, print, table},
     parameters::special,
 };
@@ -153,11 +153,8 @@ fn text(
                 subscription
                     .pid
                     .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
-                subscription.command.escape_default().to_string(),
-                names.netns(subscription.netns).map_or_else(
-                    || subscription.netns.to_string(),
-                    |name| name.escape_default().to_string(),
-                ),
+                escaped(&subscription.command),
+                netns_word(names, subscription.netns),
                 subscription.protocol.to_string(),
                 parameters.hooks.to_string(),
                 parameters.families.to_string(),
@@ -178,7 +175,7 @@ fn text(
                 out,
                 "the one of {} at port {} does not hear everything: other network namespaces \
                  refused {count} of its hooks",
-                subscription.command.escape_default(),
+                escaped(&subscription.command),
                 subscription.port,
             )?,
         }

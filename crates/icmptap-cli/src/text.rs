@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 
 pub(crate) use self::time::TimeStyle;
 use self::{message::Message, time::Times};
-use crate::interfaces::Names;
+use crate::interfaces::{Names, escaped, netns_word};
 
 /// How lines look.
 #[derive(Debug, Clone)]
@@ -87,19 +87,12 @@ impl<N: Names> Text<N> {
             write!(out, " vlan {}", vlan.id())?;
         }
         if self.netns {
-            write!(out, " netns {}", self.netns(event.netns()))?;
+            write!(out, " netns {}", netns_word(&mut self.names, event.netns()))?;
         }
         if self.verbose {
             more(out, event)?;
         }
         writeln!(out)
-    }
-
-    fn netns(&mut self, netns: Netns) -> String {
-        match self.names.netns(netns) {
-            Some(name) => escaped(&name),
-            None => netns.to_string(),
-        }
     }
 
     /// The interface that matters at the hook; both where it is on its way
@@ -150,12 +143,6 @@ fn more(out: &mut dyn Write, event: &EventRef<'_>) -> io::Result<()> {
         " mark {:#x} checksum {checksum} kernel {state}",
         event.mark()
     )
-}
-
-/// A name that no terminal takes for more than text: one may have any bytes in it but
-/// white space and slashes.
-fn escaped(name: &str) -> String {
-    name.escape_default().to_string()
 }
 
 const RED: &str = "\x1b[31m";

@@ -4,6 +4,7 @@
 //! All of it panics when something does not work, with what was tried: a test
 //! that cannot be set up has failed.
 
+pub mod cli;
 pub mod fault;
 pub mod fire;
 pub mod imp2;

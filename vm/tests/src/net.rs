@@ -205,6 +205,11 @@ impl Namespace {
         });
     }
 
+    /// The name by which `ip netns` knows it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The inode number by which the kernel names it.
     pub fn inode(&self) -> u64 {
         self.file().metadata().expect("stat").ino()
