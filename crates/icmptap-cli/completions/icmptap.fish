@@ -45,7 +45,7 @@ postrouting\t''"
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l family -d 'What to look for; several with commas' -r -f -a "ipv4\t''
 ipv6\t''"
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l type -d 'ICMP types to look for, by number or by name, which may be of either family (see `icmptap types`): echo-request,packet-too-big,3' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s i -l interface -d 'Only what comes in or leaves by this interface of the network namespace' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s i -l interface -d 'Only what comes in or leaves by this interface of the network namespace; where it is a port of a bridge or in a VRF, the bridge\'s or VRF\'s name finds more than its own' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l snaplen -d 'Bytes to keep of a packet, from its IP header on' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l sample -d 'Take one packet in so many; the others are counted as sampled out' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l rate -d 'Take so many events per second at most; the others are counted as lost' -r

@@ -76,7 +76,9 @@ pub(crate) struct Listen {
     #[arg(long = "type", value_name = "TYPE", value_parser = TypeName::parse, value_delimiter = ',', action = ArgAction::Append)]
     pub(crate) types: Vec<TypeName>,
 
-    /// Only what comes in or leaves by this interface of the network namespace
+    /// Only what comes in or leaves by this interface of the network namespace;
+    /// where it is a port of a bridge or in a VRF, the bridge's or VRF's name
+    /// finds more than its own
     #[arg(short, long, value_name = "NAME", conflicts_with = "all_netns")]
     pub(crate) interface: Option<String>,
 

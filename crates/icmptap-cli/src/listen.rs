@@ -324,6 +324,11 @@ impl<W: Write> Printer<W> {
 
     /// Prints what the format has at its end.
     fn end(&mut self, summary: &Summary) {
+        let untold = summary.counters.lost().saturating_sub(self.told);
+        if matches!(self.style, Style::Text(_)) && untold > 0 {
+            self.flush();
+            say!("-- lost {untold} at the end --");
+        }
         if let (Style::Json(json), None) = (&self.style, &self.failure) {
             let end = End {
                 shown: self.lines.events(),

@@ -1,5 +1,6 @@
 //! Events as lines for people.
 
+mod colour;
 mod message;
 mod time;
 
@@ -8,12 +9,15 @@ use std::{io, io::Write};
 use icmptap::{
     Family, Hook, IfIndex, Netns,
     event::{Checksum, ChecksumState, EventRef},
-    icmp::{Icmp, Type, v4, v6},
 };
 use jiff::tz::TimeZone;
 
 pub(crate) use self::time::TimeStyle;
-use self::{message::Message, time::Times};
+use self::{
+    colour::{Paint, RED, of_class},
+    message::Message,
+    time::Times,
+};
 use crate::interfaces::{Names, escaped, netns_word};
 
 /// How lines look.
@@ -57,7 +61,7 @@ impl<N: Names> Text<N> {
         }
         match (event.icmp(), event.icmp_type_and_code()) {
             (Some(icmp), _) => {
-                let (on, off) = self.paint.with(colour(&icmp));
+                let (on, off) = self.paint.with(of_class(&icmp));
                 write!(out, "{on}{}{off}", Message(&icmp))?;
             }
             (None, Some((number, code))) => {
@@ -143,43 +147,6 @@ fn more(out: &mut dyn Write, event: &EventRef<'_>) -> io::Result<()> {
         " mark {:#x} checksum {checksum} kernel {state}",
         event.mark()
     )
-}
-
-const RED: &str = "\x1b[31m";
-const YELLOW: &str = "\x1b[33m";
-const BLUE: &str = "\x1b[34m";
-const MAGENTA: &str = "\x1b[35m";
-const CYAN: &str = "\x1b[36m";
-const PLAIN: &str = "\x1b[0m";
-
-/// Whether lines are coloured.
-#[derive(Debug, Clone, Copy)]
-struct Paint(bool);
-
-impl Paint {
-    /// What goes before and behind a word of this colour.
-    fn with(self, colour: &'static str) -> (&'static str, &'static str) {
-        if self.0 && !colour.is_empty() {
-            (colour, PLAIN)
-        } else {
-            ("", "")
-        }
-    }
-}
-
-/// The colour of a message's class: errors, redirects, neighbour and router discovery,
-/// multicast listeners. The rest has none.
-fn colour(icmp: &Icmp<'_>) -> &'static str {
-    match icmp.icmp_type {
-        Type::V4(v4::Type::REDIRECT) | Type::V6(v6::Type::REDIRECT) => MAGENTA,
-        Type::V4(v4::Type::ROUTER_ADVERTISEMENT | v4::Type::ROUTER_SOLICITATION)
-        | Type::V6(v6::Type(133..=136 | 141 | 142)) => CYAN,
-        Type::V6(v6::Type(130..=132 | 143)) => BLUE,
-        // Below 128 ICMPv6 has errors (RFC 4443, section 2.1).
-        Type::V6(v6::Type(..128)) => YELLOW,
-        _ if icmp.quote.is_some() => YELLOW,
-        _ => "",
-    }
 }
 
 fn protocol(event: &EventRef<'_>) -> &'static str {

@@ -5,7 +5,7 @@ use std::fs;
 use icmptap_vm_tests::cli::{json, last, listen};
 use icmptap_vm_tests::net::{Namespace, Wire};
 use icmptap_vm_tests::packet::flood;
-use icmptap_vm_tests::process::{Process, run, stay_on_one_cpu};
+use icmptap_vm_tests::process::{Process, run, stay_on_one_cpu, wait_until};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -57,6 +57,22 @@ fn json_adds_up_whatever_was_lost_last() {
     let summary = audited(&lines);
     assert_eq!(summary["counters"]["matched"], 3_000);
     assert!(summary["counters"]["lost_overrun"].as_u64() > Some(1_000));
+
+    // In text, too, it is said, however quiet the rest is.
+    let process = Process::start(wire.right.command("icmptap listen -q --rate 5"));
+    wait_until("it listens", || {
+        wire.right.run("icmptap subscriptions").lines().count() == 2
+    });
+    flood(&wire.left, Wire::RIGHT, 50);
+    let (_, lines, stderr) = process.end_by(Signal::INT);
+    let lost = |line: &String| -> Option<usize> {
+        let words = line.strip_prefix("-- lost ")?;
+        words.split(' ').next()?.parse().ok()
+    };
+    let told: Vec<Option<usize>> = stderr.iter().map(lost).collect();
+    assert!(told.iter().all(Option::is_some), "{stderr:?}");
+    let told: usize = told.into_iter().flatten().sum();
+    assert_eq!(told + lines.len(), 50, "{stderr:?}");
 
     // What is received and not wanted any more is neither.
     let process = listen(&wire.right, "-o json -c 3");
@@ -153,7 +169,7 @@ fn an_interface_that_is_gone_ends_it_with_a_sentence() {
 fn quiet_is_quiet() {
     let wire = Wire::new();
     let process = Process::start(wire.right.command("icmptap listen -q --duration 2"));
-    icmptap_vm_tests::process::wait_until("it listens", || {
+    wait_until("it listens", || {
         wire.right.run("icmptap subscriptions").lines().count() == 2
     });
     wire.left.run("ping -c 1 10.0.0.2");
