@@ -64,8 +64,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     summary.audit().context("the counters do not agree")?;
     match interface {
         Some(Interface { name, watch }) if watch.is_gone() => bail!(
-            "the interface `{}` (number {}) is gone: one that has its name now, or gets it, is \
-             another one, listen again for that",
+            "the interface `{}` (number {}) is gone; another one that gets its name is not \
+             listened to: run icmptap again for that",
             interfaces::escaped(&name),
             watch.index(),
         ),
