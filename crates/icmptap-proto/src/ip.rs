@@ -3,12 +3,28 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use etherparse::{IpNumber, Ipv4Header, Ipv6Header};
-
 use crate::bytes::be16;
 
-const IPV4_MIN: usize = Ipv4Header::MIN_LEN;
-const IPV6_LEN: usize = Ipv6Header::LEN;
+/// Bytes of an IPv4 header without options (RFC 791).
+const IPV4_MIN: usize = 20;
+/// Bytes of an IPv6 header without extension headers (RFC 8200).
+const IPV6_LEN: usize = 40;
+
+/// Numbers of IANA's "Assigned Internet Protocol Numbers".
+pub(crate) mod protocol {
+    pub(crate) const HOP_BY_HOP: u8 = 0;
+    pub(crate) const ICMP: u8 = 1;
+    pub(crate) const TCP: u8 = 6;
+    pub(crate) const UDP: u8 = 17;
+    pub(crate) const DCCP: u8 = 33;
+    pub(crate) const ROUTING: u8 = 43;
+    pub(crate) const FRAGMENT: u8 = 44;
+    pub(crate) const AUTHENTICATION: u8 = 51;
+    pub(crate) const ICMPV6: u8 = 58;
+    pub(crate) const DESTINATION_OPTIONS: u8 = 60;
+    pub(crate) const SCTP: u8 = 132;
+    pub(crate) const UDP_LITE: u8 = 136;
+}
 
 /// A network header of either family. Fields are read as they are asked for:
 /// most who have an event want two or three.
@@ -62,16 +78,15 @@ impl<'a> Ip<'a> {
             Self::V4(header) => Some(header.total_len().into()),
             // Without hop-by-hop options, which would say its length, it is none.
             Self::V6(header) => {
-                let jumbo = header.payload_len() == 0
-                    && IpNumber(header.next_header()) == IpNumber::IPV6_HEADER_HOP_BY_HOP;
+                let jumbo =
+                    header.payload_len() == 0 && header.next_header() == protocol::HOP_BY_HOP;
                 (!jumbo).then_some(IPV6_LEN as u32 + u32::from(header.payload_len()))
             }
         }
     }
 }
 
-/// An IPv4 header (RFC 791): its fixed part. `etherparse` would want the options
-/// too, and those may be cut off.
+/// An IPv4 header (RFC 791): its fixed part. Options may be cut off.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ipv4<'a>(&'a [u8; IPV4_MIN]);
 
@@ -168,7 +183,7 @@ impl<'a> Ipv6<'a> {
         let mut bytes = [0; 40];
         bytes[..32].copy_from_slice(&self.0[8..]);
         bytes[32..36].copy_from_slice(&len.to_be_bytes());
-        bytes[39] = IpNumber::IPV6_ICMP.0;
+        bytes[39] = protocol::ICMPV6;
         bytes
     }
 
@@ -227,16 +242,16 @@ impl Ipv6Extensions {
             return false;
         };
         let units = usize::from(header[1]);
-        let len = match IpNumber(self.next_header) {
-            IpNumber::IPV6_FRAGMENTATION_HEADER => 8,
-            IpNumber::AUTHENTICATION_HEADER => (units + 2) * 4,
+        let len = match self.next_header {
+            protocol::FRAGMENT => 8,
+            protocol::AUTHENTICATION => (units + 2) * 4,
             _ => (units + 1) * 8,
         };
-        match IpNumber(self.next_header) {
-            IpNumber::IPV6_FRAGMENTATION_HEADER => {
+        match self.next_header {
+            protocol::FRAGMENT => {
                 self.fragment_offset = be16(header, 2).map(|word| word & !7);
             }
-            IpNumber::IPV6_ROUTE_HEADER => self.is_routed |= header[3] != 0,
+            protocol::ROUTING => self.is_routed |= header[3] != 0,
             _ => {}
         }
         if header.len() < len {
@@ -253,11 +268,11 @@ impl Ipv6Extensions {
 #[inline]
 fn is_extension(next_header: u8) -> bool {
     matches!(
-        IpNumber(next_header),
-        IpNumber::IPV6_HEADER_HOP_BY_HOP
-            | IpNumber::IPV6_ROUTE_HEADER
-            | IpNumber::IPV6_FRAGMENTATION_HEADER
-            | IpNumber::AUTHENTICATION_HEADER
-            | IpNumber::IPV6_DESTINATION_OPTIONS
+        next_header,
+        protocol::HOP_BY_HOP
+            | protocol::ROUTING
+            | protocol::FRAGMENT
+            | protocol::AUTHENTICATION
+            | protocol::DESTINATION_OPTIONS
     )
 }

@@ -9,6 +9,8 @@
 //! order, packets as on the wire. What a newer kernel appends is skipped; what
 //! is missing or contradicts itself is a [`DecodeError`], never a panic.
 
+#![forbid(unsafe_code)]
+
 mod bytes;
 mod checksum;
 pub mod event;

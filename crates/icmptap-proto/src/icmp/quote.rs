@@ -2,12 +2,10 @@
 
 use std::net::IpAddr;
 
-use etherparse::IpNumber;
-
 use super::{echo::Echo, icmp_type::Type, v4, v6};
 use crate::{
     bytes::{be16, be32},
-    ip::Ip,
+    ip::{Ip, protocol},
 };
 
 /// The packet that an ICMP error is about: the start of it comes with the error.
@@ -82,7 +80,7 @@ impl Quote {
         let data = data.filter(|_| fragment_offset == Some(0));
         let transport = data
             .and_then(|at| bytes.get(at..))
-            .and_then(|data| Transport::decode(IpNumber(protocol), data));
+            .and_then(|data| Transport::decode(protocol, data));
         Some(Self {
             src: ip.src(),
             dst: ip.dst(),
@@ -98,15 +96,19 @@ impl Quote {
 impl Transport {
     /// `None` for another protocol, and where too little is left.
     #[inline]
-    fn decode(protocol: IpNumber, data: &[u8]) -> Option<Self> {
-        match protocol {
-            IpNumber::TCP | IpNumber::UDP | DCCP | SCTP | IpNumber::UDP_LITE => Some(Self::Ports {
+    fn decode(number: u8, data: &[u8]) -> Option<Self> {
+        match number {
+            protocol::TCP
+            | protocol::UDP
+            | protocol::DCCP
+            | protocol::SCTP
+            | protocol::UDP_LITE => Some(Self::Ports {
                 src: be16(data, 0)?,
                 dst: be16(data, 2)?,
-                tcp_seq: be32(data, 4).filter(|_| protocol == IpNumber::TCP),
+                tcp_seq: be32(data, 4).filter(|_| number == protocol::TCP),
             }),
-            IpNumber::ICMP => Self::icmp(data, |number| v4::Type(number).into()),
-            IpNumber::IPV6_ICMP => Self::icmp(data, |number| v6::Type(number).into()),
+            protocol::ICMP => Self::icmp(data, |number| v4::Type(number).into()),
+            protocol::ICMPV6 => Self::icmp(data, |number| v6::Type(number).into()),
             _ => None,
         }
     }
@@ -138,9 +140,6 @@ fn is_question(icmp_type: Type) -> bool {
         ) | Type::V6(v6::Type::ECHO_REQUEST | v6::Type::ECHO_REPLY)
     )
 }
-
-const DCCP: IpNumber = IpNumber(33);
-const SCTP: IpNumber = IpNumber(132);
 
 /// The word for a protocol number, where it is a common one.
 pub fn protocol_word(protocol: u8) -> Option<&'static str> {
