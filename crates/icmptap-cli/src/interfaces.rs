@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use icmptap::{IfIndex, Netns};
+use icmptap::{IfIndex, Name, Netns};
 use rustix::net::{
     AddressFamily, SocketType,
     netdevice::{index_to_name, name_to_index},
@@ -40,7 +40,7 @@ pub(crate) fn netns_word(names: &mut dyn Names, netns: Netns) -> String {
 /// A name that no terminal takes for more than text: one may have any bytes in it but
 /// white space and slashes.
 pub(crate) fn escaped(name: &str) -> String {
-    name.escape_default().to_string()
+    Name::from(name).to_string()
 }
 
 /// The interface of this network namespace that has this name.

@@ -78,6 +78,15 @@ mod tests {
             (&event["netns"], &event["netns_name"]),
             (&7.into(), &"blue".into())
         );
+
+        let record = Record {
+            oif: 4,
+            ..Record::of_ipv4(icmpv4(8, 0, [0, 7, 0, 1], &[0; 56]))
+        };
+        let mut out = Vec::new();
+        with_event(record, |event| Json::new(Fixed).event(&mut out, event)).unwrap();
+        let event: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(event["oif"]["name"], r"a\u{1b}[31m\u{202e}b");
     }
 
     #[test]

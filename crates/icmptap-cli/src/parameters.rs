@@ -70,8 +70,10 @@ mod tests {
         let bytes = request::subscribe(FamilyId(1), 1, options);
         let message = nlmsg::messages(&bytes).next().unwrap().unwrap();
         let parameters = Parameters::decode(&message.generic().unwrap()).unwrap();
-        special(&parameters, |index| {
-            (index.0 == 2).then(|| "eth0".to_owned())
+        special(&parameters, |index| match index.0 {
+            2 => Some("eth0".to_owned()),
+            5 => Some("a\x1b[31mb\u{202e}".to_owned()),
+            _ => None,
         })
     }
 
@@ -94,5 +96,7 @@ mod tests {
         let mut options = SubscribeOptions::default();
         options.interface = Some(IfIndex(3));
         assert_eq!(words(&mut options), "interface if3");
+        options.interface = Some(IfIndex(5));
+        assert_eq!(words(&mut options), r"interface a\u{1b}[31mb\u{202e}");
     }
 }

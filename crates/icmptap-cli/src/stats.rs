@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::{
     args::{Format, Stats as Args},
     counters,
-    interfaces::{Interfaces, Names, netns_word},
+    interfaces::{Interfaces, Names, escaped, netns_word},
     output::{bytes, json_lines, print, table},
 };
 
@@ -175,7 +175,7 @@ impl Line {
         Self {
             cpu: None,
             netns: stats.netns.0,
-            netns_name: names.netns(stats.netns),
+            netns_name: names.netns(stats.netns).map(|name| escaped(&name)),
             subscriptions: Some(stats.subscriptions),
             bytes: stats.bytes,
             bytes_total: stats.bytes_total,
@@ -187,7 +187,7 @@ impl Line {
         Self {
             cpu: Some(stats.cpu.0),
             netns: stats.netns.0,
-            netns_name: names.netns(stats.netns),
+            netns_name: names.netns(stats.netns).map(|name| escaped(&name)),
             subscriptions: None,
             bytes: None,
             bytes_total: None,

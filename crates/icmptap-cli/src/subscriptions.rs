@@ -97,9 +97,9 @@ impl Line {
         let some = |set: &TypeSet| (*set != TypeSet::ALL).then(|| set.iter().collect());
         Self {
             pid: subscription.pid.map(|pid| pid.0),
-            command: subscription.command.clone(),
+            command: escaped(&subscription.command),
             netns: subscription.netns.0,
-            netns_name: names.netns(subscription.netns),
+            netns_name: names.netns(subscription.netns).map(|name| escaped(&name)),
             port: subscription.port.0,
             protocol: subscription.protocol.to_string(),
             hooks: parameters
@@ -116,7 +116,9 @@ impl Line {
             icmpv6_types: some(&parameters.icmpv6_types),
             interface: parameters.interface.map(|index| Interface {
                 index: index.0,
-                name: names.name(subscription.netns, index),
+                name: names
+                    .name(subscription.netns, index)
+                    .map(|name| escaped(&name)),
             }),
             filter_len: parameters.filter_len,
             snaplen: parameters.snaplen.0,
@@ -227,6 +229,16 @@ mod tests {
              namespaces refused 3 of its hooks"
         );
         assert_eq!(lines.len(), 4);
+    }
+
+    #[test]
+    fn json_is_escaped_as_well() {
+        let mut odd = subscription();
+        odd.command = "a\u{1b}b".to_owned();
+        odd.parameters.interface = Some(icmptap::IfIndex(4));
+        let line = serde_json::to_value(Line::new(&odd, &mut Fixed)).unwrap();
+        assert_eq!(line["command"], r"a\u{1b}b");
+        assert_eq!(line["interface"]["name"], r"a\u{1b}[31m\u{202e}b");
     }
 
     #[test]

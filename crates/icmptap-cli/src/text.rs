@@ -167,7 +167,8 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Interface 2 is eth0, 3 is eth1, others have no name.
+    /// Interface 2 is eth0, 3 is eth1, 4 has a name that is not to reach a terminal,
+    /// others have none.
     pub(crate) struct Fixed;
 
     impl Names for Fixed {
@@ -483,6 +484,7 @@ pub(crate) mod tests {
         assert_eq!(start(2, 2, 3), "eth0>eth1");
         assert_eq!(start(4, 2, 3), "eth1");
         assert_eq!(start(3, 0, 7), "if7");
+        assert_eq!(start(0, 4, 0), r"a\u{1b}[31m\u{202e}b");
         assert_eq!(start(0, 0, 0), "-");
     }
 

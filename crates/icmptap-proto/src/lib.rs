@@ -19,6 +19,7 @@ pub mod imp2;
 mod ip;
 #[cfg(feature = "serde")]
 pub mod json;
+mod name;
 pub mod nlmsg;
 mod record;
 pub mod reply;
@@ -28,5 +29,6 @@ pub mod sequence;
 pub mod testing;
 mod types;
 
+pub use name::Name;
 pub use nlmsg::DecodeError;
 pub use types::*;

@@ -62,9 +62,9 @@ pub use filter::{FilterError, direction::AmbiguousDirection};
 pub use icmptap_proto::json;
 pub use icmptap_proto::{
     BatchSize, BootId, Cpu, DecodeError, Families, Family, FlushInterval, Hook, Hooks, IfIndex,
-    Instruction, Mtu, Netns, Pid, PortId, Program, ProgramTooLong, Protocol, RateLimit, Sampling,
-    Snaplen, SubscriptionId, TypeSet, Verdict, event, icmp, imp2::Packet as Imp2Packet, reply,
-    sequence::Lost,
+    Instruction, Mtu, Name, Netns, Pid, PortId, Program, ProgramTooLong, Protocol, RateLimit,
+    Sampling, Snaplen, SubscriptionId, TypeSet, Verdict, event, icmp, imp2::Packet as Imp2Packet,
+    reply, sequence::Lost,
 };
 pub use imp2::Imp2;
 pub use stop::Stopper;

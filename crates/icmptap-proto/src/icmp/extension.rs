@@ -1,13 +1,11 @@
 //! What routers append to the quote of an error: the extension structure of
 //! RFC 4884 and its objects.
 
-use std::{
-    fmt::{self, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{icmp_type::Type, message::Message, open_enum::open_enum, v4, v6};
 use crate::{
+    Name,
     bytes::{self, be16, be32},
     checksum::Checksum,
 };
@@ -322,35 +320,5 @@ fn address(afi: u16, bytes: &[u8]) -> Option<IpAddr> {
         AFI_IPV4 => Some(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?).into()),
         AFI_IPV6 => Some(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?).into()),
         _ => None,
-    }
-}
-
-/// Text out of a packet, in UTF-8 if its sender kept to the rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Name<'a>(pub &'a [u8]);
-
-impl<'a> Name<'a> {
-    /// Without the zeros that fill it up.
-    pub(super) fn padded(bytes: &'a [u8]) -> Self {
-        let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
-        Self(&bytes[..bytes.len() - zeros])
-    }
-}
-
-/// The text; control characters, backslashes and what is not UTF-8 are escaped
-/// as in Rust.
-impl fmt::Display for Name<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            for character in chunk.valid().chars() {
-                if character.is_control() || character == '\\' {
-                    write!(f, "{}", character.escape_default())?;
-                } else {
-                    f.write_char(character)?;
-                }
-            }
-            write!(f, "{}", chunk.invalid().escape_ascii())?;
-        }
-        Ok(())
     }
 }

@@ -2,8 +2,11 @@
 
 use std::{fmt, net::Ipv6Addr};
 
-use super::{extension::Name, open_enum::open_enum, quote::Quote};
-use crate::bytes::{addresses, be16, be32, ipv6};
+use super::{open_enum::open_enum, quote::Quote};
+use crate::{
+    Name,
+    bytes::{addresses, be16, be32, ipv6},
+};
 
 /// A router says that it is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -522,14 +525,18 @@ pub struct Domain<'a> {
     labels: &'a [u8],
 }
 
-/// With dots between its labels, and none at the end.
+/// With dots between its labels, and none at the end. A label is written as
+/// [`Name`] does it, with a backslash in front of a dot of its own (RFC 1035
+/// section 5.1), and of a comma, which divides the names of a list.
 impl fmt::Display for Domain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = self.labels;
         while let Some((len, after)) = rest.split_first() {
             let (label, after) = after.split_at(usize::from(*len).min(after.len()));
-            let dot = if after.is_empty() { "" } else { "." };
-            write!(f, "{}{dot}", Name(label))?;
+            Name(label).write(f, &['.', ','])?;
+            if !after.is_empty() {
+                f.write_str(".")?;
+            }
             rest = after;
         }
         Ok(())

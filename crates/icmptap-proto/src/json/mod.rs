@@ -1,5 +1,6 @@
 //! Events as JSON, one object per line. Keys may be added; those that are here
-//! stay. What does not apply to an event, or is not known, is left out.
+//! stay. What does not apply to an event, or is not known, is left out. Names
+//! and other text that somebody else chose are escaped as [`Name`] writes them.
 //!
 //! `docs/event.schema.json` is made of these types.
 
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    IfIndex,
+    IfIndex, Name,
     checksum::Checksum,
     event::{ChecksumState, EventRef},
     reply, sequence,
@@ -41,7 +42,7 @@ impl Line {
     /// lines than those of events.
     pub fn with_netns_name(mut self, name: Option<String>) -> Self {
         if let Self::Event(event) = &mut self {
-            event.netns_name = name;
+            event.netns_name = name.map(|name| Name::from(name.as_str()).to_string());
         }
         self
     }
@@ -178,7 +179,7 @@ impl Event {
         let time = Timestamp::from_nanosecond(event.time_ns().into()).unwrap_or_default();
         let mut interface = |index: IfIndex| Interface {
             index: index.0,
-            name: name(index),
+            name: name(index).map(|name| Name::from(name.as_str()).to_string()),
         };
         Self {
             time: format!("{time:.9}"),
