@@ -2,7 +2,9 @@
 
 mod colour;
 mod message;
+mod option;
 mod time;
+mod words;
 
 use std::{io, io::Write};
 

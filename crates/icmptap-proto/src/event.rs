@@ -531,7 +531,9 @@ impl<'a> EventRef<'a> {
     /// The ICMP checksum, computed from the bytes (RFC 792, RFC 4443). Unknown
     /// if bytes are missing, for a fragment, for one that the device was yet to
     /// fill in, and for an IPv6 packet on a source route: the address of its
-    /// last destination is in the sum, and not always in the packet.
+    /// last destination is in the sum, and not always in the packet. The sum of a
+    /// packet with a Home Address option has that address in it (RFC 6275 section
+    /// 11.3.1); if the option is not formed as it has to be, it is unknown.
     pub fn checksum(&self) -> Checksum {
         if self.is_fragment()
             || self.is_malformed()
@@ -547,9 +549,8 @@ impl<'a> EventRef<'a> {
             match ip {
                 Ip::V4(_) if self.family() == Family::Ipv4 => Some(Checksum::of([message, &[]])),
                 Ip::V6(header) if self.family() == Family::Ipv6 => {
-                    let chain = header.extensions(self.packet);
-                    let pseudo = header.pseudo_header(len as u32);
-                    (chain.is_whole && !chain.is_routed).then(|| Checksum::of([message, &pseudo]))
+                    let pseudo = header.pseudo_header(self.packet, len as u32)?;
+                    Some(Checksum::of([message, &pseudo]))
                 }
                 _ => None,
             }

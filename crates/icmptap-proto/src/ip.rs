@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::bytes::be16;
 
 /// Bytes of an IPv4 header without options (RFC 791).
-const IPV4_MIN: usize = 20;
+pub(crate) const IPV4_MIN: usize = 20;
 /// Bytes of an IPv6 header without extension headers (RFC 8200).
-const IPV6_LEN: usize = 40;
+pub(crate) const IPV6_LEN: usize = 40;
 
 /// Numbers of IANA's "Assigned Internet Protocol Numbers".
 pub(crate) mod protocol {
@@ -112,7 +112,7 @@ impl<'a> Ipv4<'a> {
     }
 
     #[inline]
-    pub(crate) fn protocol(self) -> u8 {
+    fn protocol(self) -> u8 {
         self.0[9]
     }
 
@@ -123,7 +123,7 @@ impl<'a> Ipv4<'a> {
 
     /// Options included.
     #[inline]
-    pub(crate) fn header_len(self) -> usize {
+    fn header_len(self) -> usize {
         usize::from(self.0[0] & 0x0f) * 4
     }
 
@@ -136,6 +136,29 @@ impl<'a> Ipv4<'a> {
     #[inline]
     pub(crate) fn fragment_offset(self) -> u16 {
         u16::from_be_bytes([self.0[6], self.0[7]]) << 3
+    }
+
+    /// It is a part of a packet, the first or a later one.
+    #[inline]
+    pub(crate) fn is_fragment(self) -> bool {
+        const MORE_FRAGMENTS: u8 = 0x20;
+        self.fragment_offset() != 0 || self.0[6] & MORE_FRAGMENTS != 0
+    }
+
+    /// What lies between this header, with which `packet` starts, and its
+    /// payload: in IPv4, authentication headers (RFC 4302).
+    #[inline]
+    pub(crate) fn extensions(self, packet: &[u8]) -> ExtensionHeaders {
+        let mut chain = ExtensionHeaders::new(self.protocol(), self.header_len());
+        if self.fragment_offset() == 0 {
+            while chain.next_header == protocol::AUTHENTICATION {
+                if !chain.step(packet) {
+                    chain.is_whole = false;
+                    break;
+                }
+            }
+        }
+        chain
     }
 }
 
@@ -178,26 +201,44 @@ impl<'a> Ipv6<'a> {
     }
 
     /// What goes into the ICMPv6 checksum in front of a message of `len` bytes
-    /// (RFC 8200 section 8.1).
-    pub(crate) fn pseudo_header(self, len: u32) -> [u8; 40] {
+    /// (RFC 8200 section 8.1). The sender is who it is at home (RFC 6275 section
+    /// 11.3.1). `None` if the whole `packet` does not tell the addresses: it still
+    /// has to go elsewhere, or names no home, or more than one.
+    pub(crate) fn pseudo_header(self, packet: &[u8], len: u32) -> Option<[u8; 40]> {
+        let mut chain = ExtensionHeaders::new(self.next_header(), IPV6_LEN);
+        let mut home_address = None;
+        while is_extension(chain.next_header) {
+            let (header, start) = (chain.next_header, chain.end);
+            if !chain.step(packet) {
+                return None;
+            }
+            if header == protocol::DESTINATION_OPTIONS {
+                let options = packet.get(start + 2..chain.end)?;
+                for address in home_addresses(options) {
+                    if home_address.replace(address?).is_some() {
+                        return None;
+                    }
+                }
+            }
+        }
+        if chain.is_routed {
+            return None;
+        }
         let mut bytes = [0; 40];
         bytes[..32].copy_from_slice(&self.0[8..]);
+        if let Some(address) = home_address {
+            bytes[..16].copy_from_slice(&address);
+        }
         bytes[32..36].copy_from_slice(&len.to_be_bytes());
         bytes[39] = protocol::ICMPV6;
-        bytes
+        Some(bytes)
     }
 
     /// What lies between this header, with which `packet` starts, and its
     /// payload.
     #[inline]
-    pub(crate) fn extensions(self, packet: &[u8]) -> Ipv6Extensions {
-        let mut chain = Ipv6Extensions {
-            next_header: self.next_header(),
-            end: IPV6_LEN,
-            is_whole: true,
-            fragment_offset: None,
-            is_routed: false,
-        };
+    pub(crate) fn extensions(self, packet: &[u8]) -> ExtensionHeaders {
+        let mut chain = ExtensionHeaders::new(self.next_header(), IPV6_LEN);
         // Each step goes on by 8 bytes at least.
         while is_extension(chain.next_header) {
             if !chain.step(packet) {
@@ -212,9 +253,9 @@ impl<'a> Ipv6<'a> {
     }
 }
 
-/// The extension headers of an IPv6 packet, as far as they are there.
+/// The extension headers of a packet, as far as they are there.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ipv6Extensions {
+pub(crate) struct ExtensionHeaders {
     /// What follows the last of them; if `is_whole` is not so, that is the
     /// header in which the bytes end.
     pub(crate) next_header: u8,
@@ -230,7 +271,19 @@ pub(crate) struct Ipv6Extensions {
     pub(crate) is_routed: bool,
 }
 
-impl Ipv6Extensions {
+impl ExtensionHeaders {
+    /// None yet.
+    #[inline]
+    fn new(next_header: u8, end: usize) -> Self {
+        Self {
+            next_header,
+            end,
+            is_whole: true,
+            fragment_offset: None,
+            is_routed: false,
+        }
+    }
+
     /// Where in the whole packet's payload this one's starts; 0 if it is not
     /// fragmented, `None` if that is not known.
     pub(crate) fn fragment_offset(&self) -> Option<u16> {
@@ -261,6 +314,29 @@ impl Ipv6Extensions {
         self.end += len;
         true
     }
+}
+
+/// The addresses in the Home Address options among these destination options
+/// (RFC 6275 section 6.3). `None` for one that is not formed as it has to be.
+fn home_addresses(options: &[u8]) -> impl Iterator<Item = Option<[u8; 16]>> {
+    const PAD1: u8 = 0;
+    const HOME_ADDRESS: u8 = 0xc9;
+    let mut rest = options;
+    std::iter::from_fn(move || {
+        loop {
+            let (kind, after) = rest.split_first()?;
+            if *kind == PAD1 {
+                rest = after;
+                continue;
+            }
+            let end = after.first().map_or(1, |len| 1 + usize::from(*len));
+            let data = after.get(1..end);
+            rest = after.get(end..).unwrap_or_default();
+            if *kind == HOME_ADDRESS {
+                return Some(data.and_then(|data| data.try_into().ok()));
+            }
+        }
+    })
 }
 
 /// Those that Linux steps over on the way to the ICMPv6 header

@@ -14,6 +14,7 @@
 mod bytes;
 mod checksum;
 pub mod event;
+mod hex;
 pub mod icmp;
 pub mod imp2;
 mod ip;
@@ -29,6 +30,7 @@ pub mod sequence;
 pub mod testing;
 mod types;
 
+pub use hex::Hex;
 pub use name::Name;
 pub use nlmsg::DecodeError;
 pub use types::*;

@@ -6,8 +6,8 @@ use icmptap_proto::{
     Mtu,
     event::Checksum,
     icmp::{
-        self, Body, Echo, Icmp, Quote, Transport,
-        extension::{Class, ObjectBody},
+        Body, Echo, Icmp, Quote, Transport,
+        extension::{Class, ObjectBody, OtherAddress, Role},
         v4::{Times, Type},
     },
     testing::{self, TCP, UDP, extended, extensions, ipv4},
@@ -37,11 +37,13 @@ fn udp() -> Vec<u8> {
     ipv4([10, 0, 0, 1], [10, 0, 0, 2], 17, &UDP)
 }
 
-fn quote_of(packet: &[u8]) -> Option<Quote> {
-    Message::new(11, 0, [0; 4], packet).decode().quote
+/// What is quoted; the bytes live for ever, as the test is short.
+fn quote_of(packet: &[u8]) -> Option<Quote<'static>> {
+    let message = Box::leak(Box::new(Message::new(11, 0, [0; 4], packet)));
+    message.decode().quote
 }
 
-const PORTS: Transport = Transport::Ports {
+const PORTS: Transport<'_> = Transport::Ports {
     src: 5000,
     dst: 33434,
     tcp_seq: None,
@@ -153,8 +155,8 @@ fn objects(icmp: &Icmp<'_>) -> Vec<(u8, u8, bool)> {
     let objects = icmp.extensions.into_iter().flat_map(|e| e.objects());
     objects
         .map(|object| {
-            let is_data = matches!(object.body, ObjectBody::Data(_));
-            (object.class.0, object.ctype, !is_data)
+            let is_known = !matches!(object.body, ObjectBody::Data(_) | ObjectBody::Malformed(_));
+            (object.class.0, object.ctype, is_known)
         })
         .collect()
 }
@@ -204,7 +206,73 @@ fn where_extensions_start() {
     version[128] = 0x10;
     assert_eq!(found([0, 32, 0, 0], &version), None);
     assert_eq!(found([0, 32, 0, 0], &udp()), None);
-    assert_eq!(found([0, 255, 0, 0], &near), None);
+    // A length in other units, or of the quote without its padding: they are at
+    // byte 128 all the same, if they can prove it.
+    for words in [7, 17, 128, 255] {
+        assert_eq!(found([0, words, 0, 0], &near), good, "{words}");
+        assert_eq!(found([0, words, 0, 0], &damaged), None, "{words}");
+    }
+    // Without a checksum, the structure has to fit to the end.
+    let unknown = Some((Checksum::Unknown, vec![(1, 1, true)]));
+    assert_eq!(found([0, 128, 0, 0], &unsummed), unknown);
+    assert_eq!(found([0; 4], &unsummed), unknown);
+    let mut longer = unsummed.clone();
+    longer.push(0);
+    let changed = |at: usize, value: u8| {
+        let mut other = unsummed.clone();
+        other[at] = value;
+        other
+    };
+    for other in [
+        longer,
+        changed(133, 4),
+        changed(133, 7),
+        changed(133, 12),
+        changed(129, 1),
+        changed(128, 0x21),
+        unsummed[..132].to_vec(),
+    ] {
+        assert_eq!(found([0, 128, 0, 0], &other), None, "{:?}", &other[128..]);
+    }
+    // Nor is that proof at another place.
+    let mut short = udp();
+    short.extend(&unsummed[128..]);
+    assert_eq!(found([0, 7, 0, 0], &short), None);
+}
+
+const NOTHING: &[u8] = &[];
+
+#[test]
+fn what_is_left_over_is_told() {
+    let left = |rest, data: &[u8]| Message::new(11, 0, rest, data).decode().trailing().to_vec();
+    let near = extended(&udp(), &[(9, 9, b"news")]);
+    assert_eq!(
+        left([0, 32, 0, 0], &near),
+        NOTHING,
+        "padding and extensions"
+    );
+    // Behind the quoted packet: what can be no extension, or is no padding.
+    let mut version = near.clone();
+    version[128] = 0x10;
+    assert_eq!(left([0, 32, 0, 0], &version), version[28..]);
+    let mut padded = near.clone();
+    padded[127] = 1;
+    assert_eq!(left([0, 32, 0, 0], &padded), padded[28..128]);
+    assert_eq!(left([0; 4], &[&udp()[..], b"more"].concat()), b"more");
+    assert_eq!(left([0; 4], &udp()), NOTHING);
+    // All of it, where no packet can be read.
+    assert_eq!(left([0; 4], &udp()[..19]), udp()[..19]);
+    // Nothing, where the packet was longer, or its length cannot be.
+    let mut long = udp();
+    long[3] = 99;
+    assert_eq!(left([0; 4], &long), NOTHING);
+    long[3] = 19;
+    assert_eq!(left([0; 4], &long), NOTHING);
+    // An extended echo request has nothing but extensions.
+    let message = Message::new(42, 0, [0; 4], b"none");
+    assert_eq!(message.decode().trailing(), b"none");
+    let message = Message::new(8, 0, [0; 4], b"data");
+    assert_eq!(message.decode().trailing(), NOTHING);
 }
 
 #[test]
@@ -215,15 +283,13 @@ fn the_length_of_a_quote_limits_it() {
     packet[60..68].copy_from_slice(&TCP);
     let ports = |data: &[u8]| {
         let message = Message::new(11, 0, [0, 32, 0, 0], data);
-        message.decode().quote.unwrap().transport
+        match message.decode().quote.unwrap().transport {
+            Transport::Ports { src, dst, tcp_seq } => Some((src, dst, tcp_seq)),
+            _ => None,
+        }
     };
-    let tcp = Transport::Ports {
-        src: 5000,
-        dst: 443,
-        tcp_seq: Some(12345),
-    };
-    assert_eq!(ports(&packet), tcp);
-    assert_eq!(ports(&packet[..60]), Transport::None);
+    assert_eq!(ports(&packet), Some((5000, 443, Some(12345))));
+    assert_eq!(ports(&packet[..60]), None);
 }
 
 #[test]
@@ -246,16 +312,13 @@ fn objects_that_are_not_well_formed_are_data() {
         let message = Message::new(42, 0, [0; 4], &extensions(objects_));
         objects(&message.decode())
     };
-    assert_eq!(
-        found(&[(1, 1, &[0; 3]), (1, 1, &[])]),
-        [(1, 1, false), (1, 1, true)]
-    );
+    assert_eq!(found(&[(1, 1, &[0; 3]), (1, 1, &[])]), [(1, 1, false); 2]);
     assert_eq!(found(&[(1, 2, &[0; 4])]), [(1, 2, false)]);
     for payload in [&[0; 3][..], &[0; 5], &[]] {
         assert_eq!(found(&[(2, 8, payload)]), [(2, 8, false)], "an index");
     }
-    // An address family of no known length; a name that is not all there.
-    assert_eq!(found(&[(2, 4, &[0, 9, 0, 0, 1, 2, 3, 4])]), [(2, 4, false)]);
+    // An address and a name that are not all there.
+    assert_eq!(found(&[(2, 4, &[0, 1, 0, 0, 1, 2, 3])]), [(2, 4, false)]);
     assert_eq!(found(&[(2, 2, &[8, b'e', b't', b'h'])]), [(2, 2, false)]);
     assert_eq!(found(&[(2, 2, &[0, 0, 0, 0])]), [(2, 2, false)]);
     assert_eq!(found(&[(3, 3, &[0, 1, 4, 0, 10, 0])]), [(3, 3, false)]);
@@ -265,12 +328,54 @@ fn objects_that_are_not_well_formed_are_data() {
     let mut bytes = testing::icmp(42, 0, [0; 4], &extensions(&[(9, 1, b"more"), (9, 2, b"")]));
     for len in [0, 3, 13] {
         bytes[13] = len;
-        let icmp = Icmp::decode(Type(42).into(), 0, &bytes, None);
-        let objects: Vec<_> = icmp.extensions.unwrap().objects().collect();
-        assert_eq!(objects.len(), 1, "{len}");
-        assert_eq!(objects[0].class, Class(9));
-        assert_eq!(objects[0].body, ObjectBody::Data(b"more\0\x04\x09\x02"));
+        let rest = b"more\0\x04\x09\x02";
+        for (total, expected) in [
+            (Some(bytes.len()), ObjectBody::Malformed(rest)),
+            // Of what was cut off, nothing can be said.
+            (Some(bytes.len() + 1), ObjectBody::Data(rest)),
+            (None, ObjectBody::Data(rest)),
+        ] {
+            let icmp = Icmp::decode(Type(42).into(), 0, &bytes, total);
+            let objects: Vec<_> = icmp.extensions.unwrap().objects().collect();
+            assert_eq!(objects.len(), 1, "{len}");
+            assert_eq!(objects[0].class, Class(9));
+            assert_eq!(objects[0].body, expected);
+        }
     }
+    // So is what is left behind the last one.
+    let mut data = extensions(&[(9, 1, b"more")]);
+    data.extend([1, 2, 3]);
+    let message = Message::new(42, 0, [0; 4], &data);
+    let extensions = message.decode().extensions.unwrap();
+    assert_eq!(
+        (extensions.objects().count(), extensions.trailing()),
+        (1, &[1, 2, 3][..])
+    );
+}
+
+#[test]
+fn an_interface_keeps_what_is_known_of_it() {
+    // Role, index and an address of a family of no known length.
+    let data = extensions(&[(2, 0x8f, &[0, 0, 0, 7, 0x40, 5, 0, 0, 2, 0, 0, 0, 0, 1])]);
+    let message = Message::new(42, 0, [0; 4], &data);
+    let object = message
+        .decode()
+        .extensions
+        .unwrap()
+        .objects()
+        .next()
+        .unwrap();
+    let ObjectBody::InterfaceInfo(info) = object.body else {
+        panic!("{object:?}")
+    };
+    let other = OtherAddress {
+        afi: 0x4005,
+        bytes: &[2, 0, 0, 0, 0, 1],
+    };
+    assert_eq!(
+        (info.role, info.index, info.other_address, info.address),
+        (Role(2), Some(7), Some(other), None)
+    );
 }
 
 #[test]
@@ -287,6 +392,34 @@ fn quotes_however_short() {
         other => panic!("{other:?}"),
     };
     assert_eq!((tcp_seq(27), tcp_seq(28)), (None, Some(12345)));
+
+    // What fills up the quote is not of the packet.
+    let mut short = udp.clone();
+    short[3] = 23;
+    assert_eq!(quote_of(&short).unwrap().transport, Transport::None);
+    // A length that cannot be says nothing.
+    short[3] = 8;
+    assert_eq!(quote_of(&short).unwrap().transport, PORTS);
+
+    // Behind authentication headers, of 12 and of 24 bytes.
+    let mut data = vec![51, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 17, 4];
+    data.resize(36, 0);
+    data.extend(UDP);
+    let ah = ipv4([10, 0, 0, 1], [10, 0, 0, 2], 51, &data);
+    let quote = quote_of(&ah).unwrap();
+    assert_eq!((quote.protocol, quote.transport), (17, PORTS));
+    for (len, protocol) in [(31, 51), (32, 51), (55, 51), (56, 17)] {
+        let quote = quote_of(&ah[..len]).unwrap();
+        assert_eq!(
+            (quote.protocol, quote.transport),
+            (protocol, Transport::None),
+            "{len}"
+        );
+        assert_eq!(quote.fragment_offset, Some(0));
+    }
+    let mut later = ah;
+    later[7] = 1;
+    assert_eq!(quote_of(&later).unwrap().protocol, 51, "no header is in it");
 
     // Options, all there and cut off.
     let mut options = udp.clone();
@@ -316,11 +449,13 @@ fn quotes_however_short() {
 fn a_quoted_ping_keeps_its_id() {
     let ping = ipv4([10, 0, 0, 1], [10, 0, 0, 2], 1, &[8, 0, 0, 0, 0, 7, 0, 9]);
     let echo = |packet: &[u8]| match quote_of(packet).unwrap().transport {
-        Transport::Icmp {
-            icmp_type: icmp::Type::V4(Type::ECHO_REQUEST),
-            code: 0,
-            echo,
-        } => echo,
+        Transport::Icmp(quoted) => {
+            assert_eq!(
+                (quoted.icmp_type, quoted.code),
+                (Type::ECHO_REQUEST.into(), 0)
+            );
+            quoted.message().echo()
+        }
         other => panic!("{other:?}"),
     };
     assert_eq!(echo(&ping), Some(Echo { id: 7, seq: 9 }));
@@ -351,4 +486,69 @@ fn names() {
     assert_eq!(Type(3).code_name(16), None);
     assert_eq!(Type(8).code_name(0), None);
     assert_eq!(Type::NAMED.len(), 32);
+}
+
+#[test]
+fn a_quoted_message_is_read_like_any_other() {
+    let quoted = |icmp: &[u8]| {
+        let packet = ipv4([10, 0, 0, 1], [10, 0, 0, 2], 1, icmp);
+        match quote_of(&packet).unwrap().transport {
+            Transport::Icmp(quoted) => quoted.message(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let times = [0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3];
+    let timestamp = quoted(&testing::icmp(14, 0, [0, 7, 0, 9], &times));
+    let Body::Timestamp {
+        times: Some(times), ..
+    } = timestamp.body
+    else {
+        panic!("{timestamp:?}")
+    };
+    assert_eq!((times.originate, times.transmit), (1, 3));
+    // An error about an error: two quotes.
+    let error = quoted(&testing::icmp(3, 3, [0; 4], &udp()));
+    assert_eq!(error.quote.unwrap().transport, PORTS);
+    // Of a fragment, and where the quote ends early, what is missing is not wrong.
+    let mut fragment = ipv4(
+        [10, 0, 0, 1],
+        [10, 0, 0, 2],
+        1,
+        &testing::icmp(42, 0, [0; 4], &[0x20, 0, 0, 0, 0, 9, 1, 1]),
+    );
+    let body = |packet: &[u8]| match quote_of(packet).unwrap().transport {
+        Transport::Icmp(quoted) => {
+            let message = quoted.message();
+            let object = message.extensions.unwrap().objects().next().unwrap();
+            matches!(object.body, ObjectBody::Malformed(_))
+        }
+        other => panic!("{other:?}"),
+    };
+    assert!(body(&fragment));
+    fragment[6] = 0x20;
+    assert!(!body(&fragment));
+    fragment[6] = 0;
+    fragment[3] += 1;
+    assert!(!body(&fragment));
+}
+
+#[test]
+fn quotes_within_quotes_come_to_an_end() {
+    let mut packet = udp();
+    for _ in 0..2000 {
+        let error = testing::icmp(3, 3, [0; 4], &packet);
+        packet = ipv4([10, 0, 0, 1], [10, 0, 0, 2], 1, &error);
+    }
+    let message = Message::new(11, 0, [0; 4], &packet);
+    let mut icmp = message.decode();
+    let mut quotes = 0;
+    while let Some(quote) = icmp.quote {
+        quotes += 1;
+        let Transport::Icmp(quoted) = quote.transport else {
+            panic!("{quote:?}")
+        };
+        icmp = quoted.message();
+    }
+    assert_eq!(quotes, 4);
+    assert!(!icmp.trailing().is_empty(), "the fifth is not lost");
 }

@@ -1,11 +1,13 @@
 //! What ICMPv6 messages say, whole and cut short, and where they lie in a
 //! packet.
 
+use std::net::Ipv6Addr;
+
 use icmptap_proto::{
     Mtu,
     event::{Batch, Checksum, EventRef},
     icmp::{
-        self, Body, Echo, Icmp, Quote, Transport,
+        Body, Echo, Icmp, Quote, Transport,
         ndp::{OptionBody, OptionType},
         v6::Type,
     },
@@ -30,11 +32,14 @@ fn with_icmp<R>(
     with_event(record, |event| check(event.icmp().unwrap()))
 }
 
-fn quote_of(packet: &[u8]) -> Option<Quote> {
-    with_icmp(Type::TIME_EXCEEDED, [0; 4], packet, |icmp| icmp.quote)
+/// What is quoted; the bytes live for ever, as the test is short.
+fn quote_of(packet: &[u8]) -> Option<Quote<'static>> {
+    let bytes = testing::icmp(Type::TIME_EXCEEDED.0, 0, [0; 4], packet).leak();
+    let len = bytes.len();
+    Icmp::decode(Type::TIME_EXCEEDED.into(), 0, bytes, Some(len)).quote
 }
 
-const PORTS: Transport = Transport::Ports {
+const PORTS: Transport<'_> = Transport::Ports {
     src: 5000,
     dst: 33434,
     tcp_seq: None,
@@ -74,7 +79,11 @@ fn errors() {
         let found = |rest| with_icmp(icmp_type, rest, &data, |icmp| icmp.extensions.is_some());
         assert_eq!(found([16, 0, 0, 0]), expected, "{icmp_type}");
         assert_eq!(found([0; 4]), expected, "{icmp_type}");
-        assert!(!found([32, 0, 0, 0]), "{icmp_type}");
+        assert_eq!(
+            found([32, 0, 0, 0]),
+            expected,
+            "of 4 bytes each: {icmp_type}"
+        );
     }
 }
 
@@ -140,23 +149,24 @@ fn quotes_behind_extension_headers() {
 #[test]
 fn a_quoted_ping_keeps_its_id() {
     let ping = ipv6(address(1), address(2), 58, &[128, 0, 0, 0, 0, 7, 0, 9]);
-    let expected = Transport::Icmp {
-        icmp_type: icmp::Type::V6(Type::ECHO_REQUEST),
-        code: 0,
-        echo: Some(Echo { id: 7, seq: 9 }),
+    let quoted = |packet: &[u8]| match quote_of(packet).unwrap().transport {
+        Transport::Icmp(quoted) => quoted,
+        other => panic!("{other:?}"),
     };
-    assert_eq!(quote_of(&ping).unwrap().transport, expected);
+    let request = quoted(&ping);
+    assert_eq!(
+        (request.icmp_type, request.code, request.message().echo()),
+        (Type::ECHO_REQUEST.into(), 0, Some(Echo { id: 7, seq: 9 }))
+    );
     // What another type has there is not an id.
     let mut solicitation = ping;
     solicitation[40] = 135;
-    let Transport::Icmp { echo: None, .. } = quote_of(&solicitation).unwrap().transport else {
-        panic!()
-    };
+    assert_eq!(quoted(&solicitation).message().echo(), None);
 }
 
 #[test]
 fn fixed_parts_are_there_or_not() {
-    for (icmp_type, len) in [
+    for (icmp_type, len_min) in [
         (Type::ROUTER_SOLICITATION, 8),
         (Type::ROUTER_ADVERTISEMENT, 16),
         (Type::NEIGHBOR_SOLICITATION, 24),
@@ -170,14 +180,27 @@ fn fixed_parts_are_there_or_not() {
         (Type::DESTINATION_UNREACHABLE, 8),
         (Type::PACKET_TOO_BIG, 8),
         (Type::EXTENDED_ECHO_REPLY, 8),
+        (Type::INVERSE_NEIGHBOR_SOLICITATION, 8),
+        (Type::HOME_AGENT_DISCOVERY_REQUEST, 6),
+        (Type::HOME_AGENT_DISCOVERY_REPLY, 8),
+        (Type::MOBILE_PREFIX_ADVERTISEMENT, 8),
+        (Type::CERTIFICATION_PATH_SOLICITATION, 8),
+        (Type::CERTIFICATION_PATH_ADVERTISEMENT, 12),
+        (Type::RPL_CONTROL, 6),
     ] {
         let is_known = |len: usize| {
             let bytes = vec![0; len];
-            let icmp = Icmp::decode(icmp_type.into(), 0, &bytes, Some(100));
-            icmp.body != Body::None
+            let of = |total| Icmp::decode(icmp_type.into(), 0, &bytes, Some(total)).body;
+            // A message that is no longer is not one that was cut off.
+            if (8..len_min).contains(&len) {
+                assert_eq!(of(len), Body::Malformed(&bytes[4..]), "{icmp_type}");
+            } else if len < len_min {
+                assert_eq!(of(len), Body::None, "{icmp_type}");
+            }
+            of(100) != Body::None
         };
-        assert!((0..len).all(|len| !is_known(len)), "{icmp_type}");
-        assert!(is_known(len), "{icmp_type}");
+        assert!((0..len_min).all(|len| !is_known(len)), "{icmp_type}");
+        assert!(is_known(len_min), "{icmp_type}");
     }
 }
 
@@ -185,27 +208,63 @@ fn fixed_parts_are_there_or_not() {
 fn options(bytes: &[u8]) -> Vec<(u8, bool)> {
     with_icmp(Type::ROUTER_SOLICITATION, [0; 4], bytes, |icmp| {
         let options = icmp.options().unwrap();
-        let seen = options
-            .iter()
-            .map(|option| (option.kind.0, !matches!(option.body, OptionBody::Data(_))));
+        let seen = options.iter().map(|option| {
+            (
+                option.kind.0,
+                !matches!(option.body, OptionBody::Malformed(_)),
+            )
+        });
         seen.collect()
     })
 }
 
 #[test]
-fn options_that_are_not_well_formed_are_data() {
+fn options_that_are_not_well_formed_are_malformed() {
     let lladdr = ndp_option(1, &[2, 0, 0, 0, 0, 1]);
     assert_eq!(options(&lladdr), [(1, true)]);
     assert_eq!(options(&[&lladdr[..], &lladdr].concat()), [(1, true); 2]);
     // Cut off, a length of nothing, half of the next one's header.
     assert_eq!(options(&lladdr[..7]), [(1, false)]);
     assert_eq!(options(&[1, 0, 1, 1, 1, 1, 1, 1]), [(1, false)]);
-    assert_eq!(options(&[&lladdr[..], &[5]].concat()), [(1, true)]);
-    // Too short for what they are.
-    for kind in [3, 25, 31, 38] {
-        let expected = kind == 31 || kind == 25;
-        assert_eq!(options(&ndp_option(kind, &[0; 6])), [(kind, expected)]);
+    assert_eq!(
+        options(&[&lladdr[..], &[5]].concat()),
+        [(1, true), (5, false)]
+    );
+    // Not as long as they have to be.
+    for (kind, len) in [(3, 30), (5, 6), (13, 14), (38, 14)] {
+        for other in [6, 14, 22, 30, 38] {
+            assert_eq!(
+                options(&ndp_option(kind, &vec![0; other])),
+                [(kind, other == len)],
+                "{kind} of {other}"
+            );
+        }
     }
+    for (kind, data) in [
+        (3, vec![129; 30]),
+        (9, vec![0; 6]),
+        (9, vec![0; 14]),
+        (11, vec![0; 22]),
+        (11, [&[30][..], &[0; 29]].concat()),
+        (12, vec![0; 14]),
+        (15, vec![1, 15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        (25, vec![0; 6]),
+        (31, vec![0; 6]),
+        (31, vec![0; 14]),
+        (33, vec![0; 6]),
+        (33, vec![0; 22]),
+        (33, [&[0, 0, 1][..], &[0; 43]].concat()),
+        (37, vec![0; 6]),
+    ] {
+        assert_eq!(
+            options(&ndp_option(kind, &data)),
+            [(kind, false)],
+            "{data:?}"
+        );
+    }
+    let quote = [&[0; 6][..], &[0x45; 24]].concat();
+    assert_eq!(options(&ndp_option(4, &quote)), [(4, true)]);
+    assert_eq!(options(&ndp_option(4, &quote[..22])), [(4, false)]);
     assert_eq!(
         options(&ndp_option(25, &[0; 14])),
         [(25, false)],
@@ -220,32 +279,88 @@ fn options_that_are_not_well_formed_are_data() {
         [(24, false)]
     );
     assert_eq!(options(&ndp_option(38, &[0, 7].repeat(7))), [(38, false)]);
-    assert_eq!(options(&ndp_option(99, &[0; 6])), [(99, false)]);
+    assert_eq!(options(&ndp_option(99, &[0; 6])), [(99, true)], "not known");
+    // Of what was cut off, nothing can be said.
+    let bytes = testing::icmp(133, 0, [0; 4], &lladdr[..7]);
+    let icmp = Icmp::decode(Type::ROUTER_SOLICITATION.into(), 0, &bytes, Some(16));
+    let option = icmp.options().unwrap().iter().next().unwrap();
+    assert_eq!(option.body, OptionBody::Data(&[2, 0, 0, 0, 0]));
 }
 
 #[test]
-fn domains_end_where_they_are_not_names() {
+fn bits_behind_a_prefix_do_not_count() {
+    let prefix = |option: &[u8]| {
+        with_icmp(Type::ROUTER_SOLICITATION, [0; 4], option, |icmp| {
+            let option = icmp.options().unwrap().iter().next().unwrap();
+            match option.body {
+                OptionBody::Prefix(prefix) => prefix.prefix,
+                OptionBody::Route(route) => route.prefix,
+                OptionBody::Pref64(pref64) => pref64.prefix,
+                other => panic!("{other:?}"),
+            }
+        })
+        .to_string()
+    };
+    let ones = [0xff; 16];
+    let link = |len, flags| {
+        prefix(&ndp_option(
+            3,
+            &[&[len, flags][..], &[0; 12], &ones].concat(),
+        ))
+    };
+    assert_eq!(link(0, 0xc0), "::");
+    assert_eq!(link(17, 0xc0), "ffff:8000::");
+    assert_eq!(
+        link(17, 0x20),
+        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+        "an address"
+    );
+    assert_eq!(link(128, 0xc0), "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+    let route = ndp_option(24, &[&[8, 0, 0, 0, 0, 0][..], &ones].concat());
+    assert_eq!(prefix(&route), "ff00::");
+    let pref64 = |code| prefix(&ndp_option(38, &[&[0, code][..], &ones[..12]].concat()));
+    assert_eq!(pref64(0), "ffff:ffff:ffff:ffff:ffff:ffff::");
+    assert_eq!(pref64(1), "ffff:ffff:ffff:ffff::");
+    assert_eq!(pref64(5), "ffff:ffff::");
+}
+
+#[test]
+fn domains_are_names_and_then_zeros() {
     let domains = |bytes: &[u8]| {
         let option = ndp_option(31, &[&[0; 6][..], bytes].concat());
         with_icmp(Type::ROUTER_SOLICITATION, [0; 4], &option, |icmp| {
             let option = icmp.options().unwrap().iter().next().unwrap();
             assert_eq!(option.kind, OptionType::DNSSL);
-            let OptionBody::Dnssl(dnssl) = option.body else {
-                panic!("{option:?}")
-            };
-            dnssl.domains().map(|d| d.to_string()).collect::<Vec<_>>()
+            match option.body {
+                OptionBody::Dnssl(dnssl) => dnssl.domains().map(|d| d.to_string()).collect(),
+                OptionBody::Malformed(_) => vec![],
+                other => panic!("{other:?}"),
+            }
         })
     };
     assert_eq!(domains(b"\x01a\x02bc\0\x01d\0"), ["a.bc", "d"]);
-    assert_eq!(domains(b"\x01a\0\x3fd"), ["a"], "a label that is cut off");
-    assert_eq!(domains(b"\x01a\0\xc0\x00"), ["a"], "a pointer");
+    let none: [&str; 0] = [];
+    for bytes in [
+        &b""[..],
+        b"\x01a\0\x3fd",
+        b"\x01a\0\xc0\x00",
+        b"\x01a\0\0\x01b\0",
+        b"\0\x01a\0",
+    ] {
+        assert_eq!(domains(bytes), none, "{bytes:?}");
+    }
     let long = |len: u8| domains(&[&[len][..], &vec![b'a'; len.into()], &[0]].concat()).len();
     assert_eq!((long(63), long(64)), (1, 0));
+    // 255 bytes with lengths and the zero.
+    let name = |last: usize| {
+        let label = [&[63][..], &[b'a'; 63]].concat();
+        domains(&[&label.repeat(3)[..], &[last as u8], &vec![b'a'; last], &[0]].concat()).len()
+    };
+    assert_eq!((name(61), name(62)), (1, 0));
     assert_eq!(domains(b"\x02\x1b\n\0"), [r"\u{1b}\n"]);
     // One label each, whatever is in it.
     assert_eq!(domains(b"\x03a.b\0"), [r"a\.b"]);
     assert_eq!(domains(b"\x04a, b\0"), [r"a\,\u{20}b"]);
-    assert!(domains(b"").is_empty());
 }
 
 #[test]
@@ -281,6 +396,28 @@ fn multicast_lists_as_far_as_they_are_there() {
     assert_eq!(records(1, &[&one[..], &one].concat()), [2]);
     assert_eq!(records(9, &[&one[..], &one[..36]].concat()), [2, 1]);
     assert!(records(9, &one[..19]).is_empty());
+}
+
+#[test]
+fn a_query_of_neither_version_is_none() {
+    for (len, expected) in [
+        (23, false),
+        (24, true),
+        (25, false),
+        (27, false),
+        (28, true),
+    ] {
+        let bytes = vec![0; len];
+        let of = |total| Icmp::decode(Type::MULTICAST_LISTENER_QUERY.into(), 0, &bytes, total).body;
+        let is_query = |body| matches!(body, Body::MulticastQuery(_));
+        assert_eq!(is_query(of(Some(len))), expected, "{len}");
+        assert_eq!(is_query(of(None)), expected, "{len}");
+        assert_eq!(
+            of(Some(len)) == Body::Malformed(&bytes[4..]),
+            !expected,
+            "{len}"
+        );
+    }
 }
 
 #[test]
@@ -333,6 +470,37 @@ fn checksums_have_a_pseudo_header() {
     assert_eq!(behind(0, &[58, 0, 1, 4, 0, 0, 0, 0]), Checksum::Good);
     assert_eq!(behind(43, &[58, 0, 4, 0, 0, 0, 0, 0]), Checksum::Good);
     assert_eq!(behind(43, &[58, 0, 4, 1, 0, 0, 0, 0]), Checksum::Unknown);
+
+    // A Home Address option: that address is in the sum, whatever is around it.
+    let home = address(0x77);
+    let at_home = |options: &[u8], address: Ipv6Addr| {
+        let header = [&[58, (options.len() / 8) as u8][..], options].concat();
+        assert_eq!(header.len() % 8, 0);
+        // It is right for that sender, and then is sent by another.
+        let mut packet = icmpv6_behind(60, &header, &message);
+        let end = packet.len() - message.len();
+        let mut plain = testing::icmpv6_of(address, testing::address(2), &message);
+        packet.truncate(end);
+        packet.extend(plain.split_off(40));
+        checksum(Record::of_ipv6(packet, end))
+    };
+    let option = [&[0xc9, 16][..], &home.octets()].concat();
+    let alone = [&[1, 2, 0, 0][..], &option].concat();
+    let first = [&option[..], &[0, 1, 1, 0]].concat();
+    for options in [&alone, &first] {
+        assert_eq!(at_home(options, home), Checksum::Good);
+        assert_eq!(at_home(options, address(1)), Checksum::Bad);
+    }
+    let twice = [&option[..], &option, &[0, 0]].concat();
+    let mut long = alone.clone();
+    long[5] = 17;
+    let mut short = first.clone();
+    short[1] = 15;
+    for options in [twice, long, short] {
+        for sender in [home, address(1)] {
+            assert_eq!(at_home(&options, sender), Checksum::Unknown, "{options:?}");
+        }
+    }
 
     // Not to be known: cut, a jumbogram, a fragment, partial.
     let mut cut = Record::of_ipv6(ping(), 40);

@@ -355,6 +355,210 @@ fn discovery_and_multicast() {
 }
 
 #[test]
+fn what_is_left_over_or_malformed() {
+    let quote = |rest: Value| {
+        let mut quote = json!({"src": "10.0.0.1", "dst": "10.0.0.2", "len": 28, "ttl": 64,
+            "fragment_offset": 0, "protocol": 17, "protocol_name": "udp", "src_port": 5000,
+            "dst_port": 33434});
+        quote
+            .as_object_mut()
+            .unwrap()
+            .extend(rest.as_object().unwrap().clone());
+        quote
+    };
+    let udp = quote(json!({}));
+    let object = |rest: Value| {
+        json!({"code_name": "ttl", "quote": udp,
+            "extensions": {"checksum": "good", "objects": [rest]}})
+    };
+    let table = [
+        (
+            "time-exceeded with more behind its quote",
+            json!({"code_name": "ttl", "quote": udp, "trailing": "6d6f7265"}),
+        ),
+        (
+            "time-exceeded about nothing",
+            json!({"code_name": "ttl", "trailing": "6e6f207061636b6574"}),
+        ),
+        (
+            "time-exceeded with a malformed object",
+            object(
+                json!({"class": 1, "class_name": "mpls-label-stack", "ctype": 1,
+                "malformed": true, "data": "000000"}),
+            ),
+        ),
+        (
+            "time-exceeded with an interface that is not IP",
+            object(
+                json!({"class": 2, "class_name": "interface-information", "ctype": 140,
+                "role": "outgoing", "index": 7, "afi": 16389, "data": "020000000001"}),
+            ),
+        ),
+        (
+            "a query of 26 bytes",
+            json!({"malformed": true, "data": format!("2710{}", "00".repeat(20))}),
+        ),
+        (
+            "time-exceeded about a timestamp-reply",
+            json!({"code_name": "ttl", "quote": {
+                "src": "10.0.0.1", "dst": "10.0.0.2", "len": 40, "ttl": 64,
+                "fragment_offset": 0, "protocol": 1, "protocol_name": "icmp",
+                "icmp": {"type": 14, "type_name": "timestamp-reply", "code": 0, "id": 7, "seq": 9,
+                    "times": {"originate": 1, "receive": 2, "transmit": 3}}}}),
+        ),
+        (
+            "time-exceeded about an error",
+            json!({"code_name": "ttl", "quote": {
+                "src": "10.0.0.1", "dst": "10.0.0.2", "len": 56, "ttl": 64,
+                "fragment_offset": 0, "protocol": 1, "protocol_name": "icmp",
+                "icmp": {"type": 3, "type_name": "destination-unreachable", "code": 3,
+                    "code_name": "port-unreachable", "quote": udp}}}),
+        ),
+        (
+            "time-exceeded behind AH",
+            json!({"code_name": "ttl", "quote": quote(json!({"len": 40}))}),
+        ),
+    ];
+    for (name, expected) in table {
+        assert_eq!(said(name), expected, "{name}");
+    }
+    let left = said("time-exceeded with more behind its objects");
+    assert_eq!(left["extensions"]["trailing"], "010203");
+    let options = said("router-advertisement with malformed options")["options"].take();
+    let options = options.as_array().unwrap();
+    assert_eq!(options.len(), 6);
+    assert!(
+        options.iter().all(|option| option["malformed"] == true),
+        "{options:?}"
+    );
+}
+
+#[test]
+fn secure_inverse_and_registered() {
+    let source = json!({"type": 1, "type_name": "source-link-layer-address",
+        "address": "02:02:02:02:02:02"});
+    let mtu = json!({"type": 5, "type_name": "mtu", "mtu": 1280});
+    let options = |options: Value| json!({"options": options});
+    let target = |options: Value| json!({"target": "2001:db8::2", "options": options});
+    let table = [
+        (
+            "inverse-neighbor-discovery-solicitation",
+            options(
+                json!([source, {"type": 9, "type_name": "source-address-list",
+                "addresses": ["2001:db8::1", "2001:db8::2"]}]),
+            ),
+        ),
+        (
+            "inverse-neighbor-discovery-advertisement",
+            options(json!([{"type": 10, "type_name": "target-address-list",
+                "addresses": ["2001:db8::1", "2001:db8::2"]}])),
+        ),
+        (
+            "neighbor-solicitation with a registration",
+            target(
+                json!([{"type": 33, "type_name": "address-registration", "status": 0,
+                "status_name": "success", "owner": "020000fffe000001", "lifetime": 3600}]),
+            ),
+        ),
+        (
+            "neighbor-solicitation with a signature",
+            target(json!([
+                {"type": 11, "type_name": "cga", "modifier": "07".repeat(16),
+                 "prefix": "2001:db8::", "collision_count": 1, "key": "6b65"},
+                {"type": 13, "type_name": "timestamp", "seconds": 0x5f00_0000, "fraction": 0x8000},
+                {"type": 14, "type_name": "nonce", "data": "010203040506"},
+                {"type": 12, "type_name": "rsa-signature", "key_hash": "09".repeat(16),
+                 "signature": "7369676e"}])),
+        ),
+        (
+            "certification-path-solicitation",
+            json!({"id": 7, "component": 65535, "options": [
+                {"type": 15, "type_name": "trust-anchor", "name_type": 2,
+                 "name": r"a\.bcd.e"},
+                {"type": 15, "type_name": "trust-anchor", "name_type": 1, "data": "30000000"}]}),
+        ),
+        (
+            "certification-path-advertisement",
+            json!({"id": 7, "all_components": 2, "component": 1, "options": [
+                {"type": 16, "type_name": "certificate", "certificate_type": 1,
+                 "data": "63657274"}]}),
+        ),
+        ("home-agent-address-discovery-request", json!({"id": 7})),
+        (
+            "home-agent-address-discovery-reply",
+            json!({"id": 7, "home_agents": ["2001:db8::1", "2001:db8::2"]}),
+        ),
+        ("mobile-prefix-solicitation", json!({"id": 7})),
+        (
+            "rpl DIO",
+            json!({"code_name": "dio", "rpl": {"instance": 30, "version": 240, "rank": 256,
+                "grounded": true, "mode": 1, "preference": 3, "trigger": 7,
+                "dodag": "2001:db8::1", "options": [
+                    {"type": 4, "type_name": "dodag-configuration", "data": "0102"},
+                    {"type": 2, "type_name": "dag-metric-container", "data": "09"}]}}),
+        ),
+        (
+            "rpl DAO",
+            json!({"code_name": "dao", "rpl": {"instance": 30, "wants_acknowledgement": true,
+                "sequence": 241, "dodag": "2001:db8::1", "options": [
+                    {"type": 5, "type_name": "rpl-target", "data": "000820"}]}}),
+        ),
+        (
+            "rpl DAO-ACK",
+            json!({"code_name": "dao-ack", "rpl": {"instance": 30, "sequence": 241,
+                "status": 130, "dodag": "2001:db8::1", "options": []}}),
+        ),
+        (
+            "rpl DAO with a malformed option",
+            json!({"code_name": "dao", "rpl": {"instance": 30, "wants_acknowledgement": false,
+                "sequence": 241, "options": [
+                    {"type": 5, "type_name": "rpl-target", "malformed": true, "data": "0008"}]}}),
+        ),
+        (
+            "rpl secure DIO",
+            json!({"code_name": "secure-dio", "rpl": {"data": "010203046d6f7265"}}),
+        ),
+    ];
+    for (name, expected) in table {
+        assert_eq!(said(name), expected, "{name}");
+    }
+    let registered = said("neighbor-advertisement with a registration")["options"].take();
+    assert_eq!(
+        registered,
+        json!([{"type": 33, "type_name": "address-registration", "status": 3,
+            "status_name": "moved", "owner": "020000fffe000001020000fffe000001",
+            "lifetime": 3600, "transaction_id": 9, "reachable": true, "opaque_kind": 0,
+            "opaque": 5}])
+    );
+    let mobile = said("mobile-prefix-advertisement");
+    assert_eq!(
+        (
+            &mobile["id"],
+            &mobile["managed"],
+            &mobile["options"][0]["prefix"]
+        ),
+        (&json!(7), &json!(true), &json!("2001:db8::1"))
+    );
+    let domain = |name: &str| said(name)["options"][0]["pvd"].take();
+    assert_eq!(
+        domain("router-advertisement with a domain"),
+        json!({"id": "pvd.example", "http": true, "legacy": true, "delay": 1, "sequence": 7,
+            "options": [mtu]})
+    );
+    let inner = domain("router-advertisement with another one in a domain");
+    assert_eq!(
+        (
+            &inner["lifetime"],
+            &inner["router_advertisement"]["managed"]
+        ),
+        (&json!(60), &json!(true))
+    );
+    assert_eq!(inner["options"][0], mtu);
+    // A domain within a domain is to be ignored.
+    assert_eq!(inner["options"][1]["malformed"], true);
+}
+
+#[test]
 fn what_is_special() {
     let ping = Record::of_ipv4(icmpv4(8, 0, [0, 7, 0, 1], &[0; 56]));
     let mut later = Record {

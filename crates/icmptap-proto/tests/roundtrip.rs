@@ -9,6 +9,7 @@ use icmptap_proto::{
         Body, Echo, Transport,
         extension::{InterfaceId, ObjectBody},
         ndp::OptionBody,
+        rpl::Control,
         v4, v6,
     },
     nlmsg,
@@ -94,7 +95,7 @@ proptest! {
     #[test]
     fn extension_objects(
         objects in prop::collection::vec((4u8.., any::<u8>(), bytes(0..30)), 0..6),
-        labels in prop::collection::vec(any::<u32>(), 0..6),
+        labels in prop::collection::vec(any::<u32>(), 1..6),
         name in "[a-z]{1,15}",
     ) {
         let stack: Vec<u8> = labels.iter().flat_map(|word| word.to_be_bytes()).collect();
@@ -130,12 +131,84 @@ proptest! {
         }
     }
 
+    /// Whatever the length says: with a right checksum, or with none and a
+    /// structure that fits, they are found at byte 128.
+    #[test]
+    fn extensions_of_old_routers(
+        length in prop_oneof![0u8..16, 128u8..],
+        objects in prop::collection::vec((4u8.., any::<u8>(), 0usize..8), 1..6),
+        unsummed: bool,
+    ) {
+        let payload = [0x55; 32];
+        let all: Vec<(u8, u8, &[u8])> = objects
+            .iter()
+            .map(|(class, ctype, words)| (*class, *ctype, &payload[..words * 4]))
+            .collect();
+        let mut data = extended(&ipv4([10, 0, 0, 1], [10, 0, 0, 2], 99, &[]), &all);
+        if unsummed {
+            data[130..132].fill(0);
+        }
+        for record in both(
+            v4::Type::TIME_EXCEEDED,
+            v6::Type::TIME_EXCEEDED,
+            // Each family has a byte of its own.
+            [length, length, 0, 0],
+            &data,
+        ) {
+            with_event(record, |event| {
+                let icmp = event.icmp().unwrap();
+                let extensions = icmp.extensions.unwrap();
+                let expected = if unsummed { Checksum::Unknown } else { Checksum::Good };
+                prop_assert_eq!(extensions.checksum, expected);
+                let found: Vec<_> = extensions
+                    .objects()
+                    .map(|object| (object.class.0, object.ctype, object.body))
+                    .collect();
+                let expected: Vec<_> = all
+                    .iter()
+                    .map(|(class, ctype, data)| (*class, *ctype, ObjectBody::Data(data)))
+                    .collect();
+                prop_assert_eq!(found, expected);
+                prop_assert!(icmp.trailing().is_empty());
+                Ok(())
+            })?;
+        }
+    }
+
+    #[test]
+    fn rpl_options(options in prop::collection::vec((2u8.., bytes(0..20)), 0..6), padding in 0usize..3) {
+        let mut data = Vec::new();
+        for (kind, payload) in &options {
+            data.extend(vec![0; padding]);
+            data.extend([1, padding as u8]);
+            data.extend(vec![0; padding]);
+            data.extend([*kind, payload.len() as u8]);
+            data.extend(payload);
+        }
+        let record = Record::of_ipv6(icmpv6(155, 2, [30, 0, 0, 9], &data), 40);
+        with_event(record, |event| {
+            let Body::Rpl(Control::Advertisement(message)) = event.icmp().unwrap().body else {
+                panic!()
+            };
+            prop_assert_eq!((message.instance, message.sequence, message.dodag), (30, 9, None));
+            let found: Vec<_> = message
+                .options
+                .iter()
+                .map(|option| (option.kind.0, option.data.to_vec(), option.is_malformed))
+                .collect();
+            let expected: Vec<_> =
+                options.iter().map(|(kind, data)| (*kind, data.clone(), false)).collect();
+            prop_assert_eq!(found, expected);
+            Ok(())
+        })?;
+    }
+
     #[test]
     fn ndp_options(
         unknown in prop::collection::vec((150u8.., 0usize..4), 0..6),
-        servers in prop::collection::vec(any::<u128>(), 0..6),
+        servers in prop::collection::vec(any::<u128>(), 1..6),
         lifetime: u32,
-        domains in prop::collection::vec("[a-z]{1,63}(\\.[a-z]{1,20}){0,3}", 0..5),
+        domains in prop::collection::vec("[a-z]{1,63}(\\.[a-z]{1,20}){0,3}", 1..5),
     ) {
         let head = [&[0; 2][..], &lifetime.to_be_bytes()].concat();
         let listed: Vec<u8> = servers.iter().flat_map(|server| server.to_be_bytes()).collect();

@@ -61,10 +61,10 @@ pub use filter::{FilterError, direction::AmbiguousDirection};
 #[cfg(feature = "serde")]
 pub use icmptap_proto::json;
 pub use icmptap_proto::{
-    BatchSize, BootId, Cpu, DecodeError, Families, Family, FlushInterval, Hook, Hooks, IfIndex,
-    Instruction, Mtu, Name, Netns, Pid, PortId, Program, ProgramTooLong, Protocol, RateLimit,
-    Sampling, Snaplen, SubscriptionId, TypeSet, Verdict, event, icmp, imp2::Packet as Imp2Packet,
-    reply, sequence::Lost,
+    BatchSize, BootId, Cpu, DecodeError, Families, Family, FlushInterval, Hex, Hook, Hooks,
+    IfIndex, Instruction, Mtu, Name, Netns, Pid, PortId, Program, ProgramTooLong, Protocol,
+    RateLimit, Sampling, Snaplen, SubscriptionId, TypeSet, Verdict, event, icmp,
+    imp2::Packet as Imp2Packet, reply, sequence::Lost,
 };
 pub use imp2::Imp2;
 pub use stop::Stopper;

@@ -8,12 +8,19 @@ use std::{
 use icmptap::{
     event::Checksum,
     icmp::{
-        Body, Echo, Extensions, Icmp, Quote, Transport, Type,
+        Body, Extensions, Icmp, Quote, Transport, Type,
         extension::{InterfaceId, InterfaceInfo, ObjectBody},
         mld::{Query, Report},
-        ndp::{NdpOption, OptionBody, Preference, RouterAdvertisement},
-        protocol_word, v4, v6,
+        ndp::RouterAdvertisement,
+        protocol_word,
+        rpl::Control,
+        v4, v6,
     },
+};
+
+use super::{
+    option::{bytes, ndp_option, rpl_option},
+    words::{flags, list, preference},
 };
 
 /// What a message says, in one line.
@@ -24,8 +31,11 @@ impl Display for Message<'_> {
         let message = self.0;
         write!(f, "{}", message.icmp_type)?;
         code(f, message)?;
+        if let Some(id) = message.id() {
+            write!(f, " id {id}")?;
+        }
         if let Some(echo) = message.echo() {
-            write!(f, "{}", Matched(echo))?;
+            write!(f, " seq {}", echo.seq)?;
         }
         if let Some(mtu) = message.mtu() {
             write!(f, " mtu {mtu}")?;
@@ -38,6 +48,11 @@ impl Display for Message<'_> {
         }
         if let Some(extensions) = message.extensions {
             objects(f, extensions)?;
+        }
+        let trailing = message.trailing();
+        if !trailing.is_empty() {
+            write!(f, " trailing")?;
+            bytes(f, trailing)?;
         }
         match message.quote {
             Some(quote) => write!(f, " for {}", Quoted(quote)),
@@ -128,6 +143,26 @@ fn body(f: &mut fmt::Formatter<'_>, message: &Icmp<'_>) -> fmt::Result {
         Body::MulticastQuery(query) => multicast_query(f, query),
         Body::Multicast { group } => write!(f, " group {group}"),
         Body::MulticastReport(report) => multicast_report(f, report),
+        Body::HomeAgentDiscoveryReply(agents) => list(f, "agents", agents.iter()),
+        Body::MobilePrefixAdvertisement(advertisement) => flags(
+            f,
+            &[
+                (advertisement.managed, "managed"),
+                (advertisement.other, "other"),
+            ],
+        ),
+        Body::CertificationPathSolicitation(solicitation) => {
+            write!(f, " component {}", solicitation.component)
+        }
+        Body::CertificationPathAdvertisement(advertisement) => {
+            let (component, all) = (advertisement.component, advertisement.all_components);
+            write!(f, " component {component} of {all}")
+        }
+        Body::Rpl(control) => rpl(f, control),
+        Body::Malformed(data) => {
+            write!(f, " malformed")?;
+            bytes(f, data)
+        }
         _ => Ok(()),
     }
 }
@@ -149,14 +184,6 @@ fn router_advertisement(
     preference(f, advertisement.preference)
 }
 
-/// The usual one goes without saying.
-fn preference(f: &mut fmt::Formatter<'_>, preference: Preference) -> fmt::Result {
-    match preference {
-        Preference(0) => Ok(()),
-        other => write!(f, " preference {other}"),
-    }
-}
-
 fn multicast_query(f: &mut fmt::Formatter<'_>, query: Query<'_>) -> fmt::Result {
     if !query.group.is_unspecified() {
         write!(f, " group {}", query.group)?;
@@ -176,23 +203,38 @@ fn multicast_report(f: &mut fmt::Formatter<'_>, report: Report<'_>) -> fmt::Resu
     Ok(())
 }
 
-fn ndp_option(f: &mut fmt::Formatter<'_>, option: NdpOption<'_>) -> fmt::Result {
-    match option.body {
-        OptionBody::LinkLayer(address) => write!(f, " lladdr {address}"),
-        OptionBody::Prefix(prefix) => write!(f, " prefix {}/{}", prefix.prefix, prefix.len),
-        OptionBody::Mtu(mtu) => write!(f, " mtu {mtu}"),
-        OptionBody::Route(route) => {
-            write!(f, " route {}/{}", route.prefix, route.len)?;
-            preference(f, route.preference)
+fn rpl(f: &mut fmt::Formatter<'_>, control: Control<'_>) -> fmt::Result {
+    let dodag = match control {
+        Control::Information(message) => {
+            write!(f, " instance {} rank {}", message.instance, message.rank)?;
+            Some(message.dodag)
         }
-        OptionBody::Rdnss(rdnss) => list(f, "dns", rdnss.servers()),
-        OptionBody::Dnssl(dnssl) => list(f, "search", dnssl.domains()),
-        OptionBody::CaptivePortal(uri) => write!(f, " captive-portal {uri}"),
-        OptionBody::Pref64(pref64) => write!(f, " pref64 {}/{}", pref64.prefix, pref64.len),
-        // It comes last, as with other messages.
-        OptionBody::Redirected { .. } => Ok(()),
-        _ => write!(f, " {}", option.kind),
+        Control::Advertisement(message) => {
+            write!(
+                f,
+                " instance {} sequence {}",
+                message.instance, message.sequence
+            )?;
+            message.dodag
+        }
+        Control::Acknowledgement(message) => {
+            write!(
+                f,
+                " instance {} sequence {} status {}",
+                message.instance, message.sequence, message.status
+            )?;
+            message.dodag
+        }
+        _ => None,
+    };
+    if let Some(dodag) = dodag {
+        write!(f, " dodag {dodag}")?;
     }
+    control
+        .options()
+        .into_iter()
+        .flat_map(|options| options.iter())
+        .try_for_each(|option| rpl_option(f, option))
 }
 
 fn objects(f: &mut fmt::Formatter<'_>, extensions: Extensions<'_>) -> fmt::Result {
@@ -206,8 +248,17 @@ fn objects(f: &mut fmt::Formatter<'_>, extensions: Extensions<'_>) -> fmt::Resul
             }
             ObjectBody::InterfaceId(InterfaceId::Address(ip)) => write!(f, " interface {ip}")?,
             ObjectBody::InterfaceId(_) => write!(f, " interface of another address family")?,
+            ObjectBody::Malformed(data) => {
+                let (class, ctype) = (object.class, object.ctype);
+                write!(f, " malformed extension {class} type {ctype}")?;
+                bytes(f, data)?;
+            }
             _ => write!(f, " extension {} type {}", object.class, object.ctype)?,
         }
+    }
+    if !extensions.trailing().is_empty() {
+        write!(f, " extensions-trailing")?;
+        bytes(f, extensions.trailing())?;
     }
     flags(
         f,
@@ -229,47 +280,19 @@ fn interface(f: &mut fmt::Formatter<'_>, info: InterfaceInfo<'_>) -> fmt::Result
     if let Some(address) = info.address {
         write!(f, " {address}")?;
     }
+    if let Some(other) = info.other_address {
+        write!(f, " address-family {}", other.afi)?;
+        bytes(f, other.bytes)?;
+    }
     if let Some(mtu) = info.mtu {
         write!(f, " mtu {mtu}")?;
     }
     Ok(())
 }
 
-/// The words that apply.
-fn flags(f: &mut fmt::Formatter<'_>, words: &[(bool, &str)]) -> fmt::Result {
-    words
-        .iter()
-        .filter(|(applies, _)| *applies)
-        .try_for_each(|(_, word)| write!(f, " {word}"))
-}
+struct Quoted<'a>(Quote<'a>);
 
-/// ` name a,b`; nothing if there are none.
-fn list(
-    f: &mut fmt::Formatter<'_>,
-    name: &str,
-    items: impl Iterator<Item = impl Display>,
-) -> fmt::Result {
-    for (i, item) in items.enumerate() {
-        if i == 0 {
-            write!(f, " {name} {item}")?;
-        } else {
-            write!(f, ",{item}")?;
-        }
-    }
-    Ok(())
-}
-
-struct Matched(Echo);
-
-impl Display for Matched {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, " id {} seq {}", self.0.id, self.0.seq)
-    }
-}
-
-struct Quoted(Quote);
-
-impl Display for Quoted {
+impl Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let quote = self.0;
         match quote.transport {
@@ -288,14 +311,7 @@ impl Display for Quoted {
             Transport::Ports {
                 tcp_seq: Some(seq), ..
             } => write!(f, " seq {seq}")?,
-            Transport::Icmp {
-                icmp_type, echo, ..
-            } => {
-                write!(f, " {icmp_type}")?;
-                if let Some(echo) = echo {
-                    write!(f, "{}", Matched(echo))?;
-                }
-            }
+            Transport::Icmp(quoted) => write!(f, " {}", Message(&quoted.message()))?,
             _ => {}
         }
         match quote.fragment_offset {
@@ -450,6 +466,113 @@ mod tests {
                  mode-is-include 2001:db8::fb sources 2001:db8::1,2001:db8::1",
             ),
             ("an unknown type", "type-77 code 5"),
+            (
+                "time-exceeded with a length in bytes and no checksum",
+                &format!("time-exceeded ttl mpls 1234 {udp}"),
+            ),
+            (
+                "time-exceeded with more behind its quote",
+                &format!("time-exceeded ttl trailing 6d6f7265 {udp}"),
+            ),
+            (
+                "time-exceeded about nothing",
+                "time-exceeded ttl trailing 6e6f207061636b6574",
+            ),
+            (
+                "time-exceeded with a malformed object",
+                &format!(
+                    "time-exceeded ttl malformed extension mpls-label-stack type 1 000000 {udp}"
+                ),
+            ),
+            (
+                "time-exceeded with an interface that is not IP",
+                &format!(
+                    "time-exceeded ttl outgoing interface index 7 \
+                     address-family 16389 020000000001 {udp}"
+                ),
+            ),
+            (
+                "time-exceeded about a timestamp-reply",
+                "time-exceeded ttl for 10.0.0.1 > 10.0.0.2 icmp timestamp-reply id 7 seq 9 \
+                 originate 1 receive 2 transmit 3",
+            ),
+            (
+                "time-exceeded about an error",
+                &format!(
+                    "time-exceeded ttl for 10.0.0.1 > 10.0.0.2 icmp \
+                     destination-unreachable port-unreachable {udp}"
+                ),
+            ),
+            (
+                "time-exceeded behind AH",
+                &format!("time-exceeded ttl {udp}"),
+            ),
+            (
+                "router-advertisement with malformed options",
+                &format!(
+                    "router-advertisement lifetime 1800 malformed prefix-information {} \
+                     malformed mtu {} malformed recursive-dns-server {} \
+                     malformed dns-search-list {} malformed pref64 {} \
+                     malformed source-link-layer-address",
+                    "40".repeat(38),
+                    "00".repeat(14),
+                    "00".repeat(6),
+                    "00".repeat(6),
+                    "00".repeat(22)
+                ),
+            ),
+            (
+                "a query of 26 bytes",
+                &format!("multicast-listener-query malformed 2710{}", "00".repeat(20)),
+            ),
+            (
+                "inverse-neighbor-discovery-solicitation",
+                "inverse-neighbor-discovery-solicitation lladdr 02:02:02:02:02:02 \
+                 source-address-list addresses 2001:db8::1,2001:db8::2",
+            ),
+            (
+                "neighbor-advertisement with a registration",
+                "neighbor-advertisement target 2001:db8::2 address-registration moved \
+                 owner 020000fffe000001020000fffe000001 lifetime 60 min transaction 9",
+            ),
+            (
+                "neighbor-solicitation with a signature",
+                "neighbor-solicitation target 2001:db8::2 cga timestamp 1593835520 nonce \
+                 rsa-signature",
+            ),
+            (
+                "router-advertisement with a domain",
+                "router-advertisement lifetime 1800 pvd pvd.example sequence 7 [ mtu 1280 ]",
+            ),
+            (
+                "certification-path-solicitation",
+                r"certification-path-solicitation id 7 component 65535 trust-anchor a\.bcd.e trust-anchor",
+            ),
+            (
+                "certification-path-advertisement",
+                "certification-path-advertisement id 7 component 1 of 2 certificate",
+            ),
+            (
+                "home-agent-address-discovery-reply",
+                "home-agent-address-discovery-reply id 7 agents 2001:db8::1,2001:db8::2",
+            ),
+            (
+                "mobile-prefix-advertisement",
+                "mobile-prefix-advertisement id 7 managed prefix 2001:db8::1/64",
+            ),
+            (
+                "rpl DIO",
+                "rpl-control dio instance 30 rank 256 dodag 2001:db8::1 dodag-configuration \
+                 dag-metric-container",
+            ),
+            (
+                "rpl DAO with a malformed option",
+                "rpl-control dao instance 30 sequence 241 malformed rpl-target 0008",
+            ),
+            (
+                "rpl DAO-ACK",
+                "rpl-control dao-ack instance 30 sequence 241 status 130 dodag 2001:db8::1",
+            ),
         ];
         for (name, expected) in table {
             let record = messages.iter().find(|(found, _)| *found == name);

@@ -6,7 +6,7 @@ use super::{
     echo::{Echo, ExtendedEchoReply, ExtendedEchoRequest},
     icmp_type::Type,
     message::Message,
-    mld, ndp, v4, v6,
+    mld, mobile, ndp, rpl, v4, v6,
 };
 use crate::{
     Mtu,
@@ -80,7 +80,33 @@ pub enum Body<'a> {
     },
     /// ICMPv6: multicast listener report, version 2.
     MulticastReport(mld::Report<'a>),
-    /// Nothing more is known: another type, or the message ends here.
+    /// ICMPv6: an inverse neighbour discovery solicitation or advertisement, which
+    /// say no more than their options (RFC 3122).
+    InverseNeighbor(ndp::Options<'a>),
+    /// ICMPv6: home agent address discovery request.
+    HomeAgentDiscoveryRequest {
+        /// Matches the answer.
+        id: u16,
+    },
+    /// ICMPv6: home agent address discovery reply.
+    HomeAgentDiscoveryReply(mobile::HomeAgents<'a>),
+    /// ICMPv6: mobile prefix solicitation.
+    MobilePrefixSolicitation {
+        /// Matches the answer.
+        id: u16,
+    },
+    /// ICMPv6: mobile prefix advertisement.
+    MobilePrefixAdvertisement(mobile::PrefixAdvertisement<'a>),
+    /// ICMPv6: certification path solicitation.
+    CertificationPathSolicitation(ndp::CertificationPathSolicitation<'a>),
+    /// ICMPv6: certification path advertisement.
+    CertificationPathAdvertisement(ndp::CertificationPathAdvertisement<'a>),
+    /// ICMPv6: RPL control message.
+    Rpl(rpl::Control<'a>),
+    /// A message that is all there and has no length that its type may have;
+    /// receivers have to ignore it. The bytes behind its checksum.
+    Malformed(&'a [u8]),
+    /// Nothing more is known: another type, or what the type says was cut off.
     None,
 }
 
@@ -90,13 +116,23 @@ impl<'a> Body<'a> {
     pub(super) fn decode(icmp_type: Type, code: u8, message: Message<'a>) -> Self {
         let body = match icmp_type {
             Type::V4(icmp_type) => v4_body(icmp_type, code, message),
-            Type::V6(icmp_type) => v6_body(icmp_type, message),
+            Type::V6(icmp_type) => v6_body(icmp_type, code, message),
         };
-        body.unwrap_or(Self::None)
+        body.unwrap_or_else(|| Self::unread(message))
+    }
+
+    /// What does not say what its type has.
+    #[cold]
+    fn unread(message: Message<'a>) -> Self {
+        // A packet that ends before its ICMP header is said to be malformed itself.
+        match message.bytes.get(4..) {
+            Some(rest) if rest.len() >= 4 && message.is_whole() => Self::Malformed(rest),
+            _ => Self::None,
+        }
     }
 }
 
-/// `None` if what the type says was cut off.
+/// `None` if what the type says is not there.
 #[inline(always)]
 fn v4_body<'a>(icmp_type: v4::Type, code: u8, message: Message<'a>) -> Option<Body<'a>> {
     let bytes = message.bytes;
@@ -133,9 +169,9 @@ fn v4_body<'a>(icmp_type: v4::Type, code: u8, message: Message<'a>) -> Option<Bo
     })
 }
 
-/// `None` if what the type says was cut off.
+/// `None` if what the type says is not there.
 #[inline(always)]
-fn v6_body<'a>(icmp_type: v6::Type, message: Message<'a>) -> Option<Body<'a>> {
+fn v6_body<'a>(icmp_type: v6::Type, code: u8, message: Message<'a>) -> Option<Body<'a>> {
     let bytes = message.bytes;
     Some(match icmp_type {
         v6::Type::DESTINATION_UNREACHABLE => {
@@ -159,17 +195,41 @@ fn v6_body<'a>(icmp_type: v6::Type, message: Message<'a>) -> Option<Body<'a>> {
         v6::Type::MULTICAST_LISTENER_REPORT_V2 => {
             Body::MulticastReport(mld::Report::decode(bytes)?)
         }
-        v6::Type::ROUTER_SOLICITATION => Body::RouterSolicitation(ndp::Options::decode(bytes, 8)?),
+        v6::Type::ROUTER_SOLICITATION => {
+            Body::RouterSolicitation(ndp::Options::decode(message, 8)?)
+        }
         v6::Type::ROUTER_ADVERTISEMENT => {
-            Body::RouterAdvertisement(ndp::RouterAdvertisement::decode(bytes)?)
+            Body::RouterAdvertisement(ndp::RouterAdvertisement::decode(message)?)
         }
         v6::Type::NEIGHBOR_SOLICITATION => {
-            Body::NeighborSolicitation(ndp::NeighborSolicitation::decode(bytes)?)
+            Body::NeighborSolicitation(ndp::NeighborSolicitation::decode(message)?)
         }
         v6::Type::NEIGHBOR_ADVERTISEMENT => {
-            Body::NeighborAdvertisement(ndp::NeighborAdvertisement::decode(bytes)?)
+            Body::NeighborAdvertisement(ndp::NeighborAdvertisement::decode(message)?)
         }
-        v6::Type::REDIRECT => Body::NeighborRedirect(ndp::Redirect::decode(bytes)?),
+        v6::Type::REDIRECT => Body::NeighborRedirect(ndp::Redirect::decode(message)?),
+        v6::Type::INVERSE_NEIGHBOR_SOLICITATION | v6::Type::INVERSE_NEIGHBOR_ADVERTISEMENT => {
+            Body::InverseNeighbor(ndp::Options::decode(message, 8)?)
+        }
+        v6::Type::HOME_AGENT_DISCOVERY_REQUEST => Body::HomeAgentDiscoveryRequest {
+            id: be16(bytes, 4)?,
+        },
+        v6::Type::HOME_AGENT_DISCOVERY_REPLY => {
+            Body::HomeAgentDiscoveryReply(mobile::HomeAgents::decode(message)?)
+        }
+        v6::Type::MOBILE_PREFIX_SOLICITATION => Body::MobilePrefixSolicitation {
+            id: be16(bytes, 4)?,
+        },
+        v6::Type::MOBILE_PREFIX_ADVERTISEMENT => {
+            Body::MobilePrefixAdvertisement(mobile::PrefixAdvertisement::decode(message)?)
+        }
+        v6::Type::CERTIFICATION_PATH_SOLICITATION => Body::CertificationPathSolicitation(
+            ndp::CertificationPathSolicitation::decode(message)?,
+        ),
+        v6::Type::CERTIFICATION_PATH_ADVERTISEMENT => Body::CertificationPathAdvertisement(
+            ndp::CertificationPathAdvertisement::decode(message)?,
+        ),
+        v6::Type::RPL_CONTROL => Body::Rpl(rpl::Control::decode(code, message)?),
         v6::Type::EXTENDED_ECHO_REQUEST => {
             Body::ExtendedEchoRequest(ExtendedEchoRequest::decode(bytes)?)
         }

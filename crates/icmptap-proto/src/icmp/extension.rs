@@ -17,38 +17,83 @@ const HEADER_LEN: usize = 8;
 /// so many where the router does not say it, as before RFC 4884.
 const QUOTE_MIN: usize = 128;
 
-/// The quoted packet and the extensions of a message.
+/// The parts of a message behind its header.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parts<'a> {
+    /// Where the quoted packet is.
+    pub(super) quoted: Option<&'a [u8]>,
+    pub(super) extensions: Option<Extensions<'a>>,
+    /// The quote and all that follows it, but for the extensions.
+    pub(super) beside_extensions: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    const NONE: Self = Self {
+        quoted: None,
+        extensions: None,
+        beside_extensions: &[],
+    };
+
+    /// The quoted packet is in the first `end` bytes, and the extensions follow
+    /// them.
+    #[inline]
+    fn quote(data: &'a [u8], end: usize, extensions: Option<Extensions<'a>>) -> Self {
+        Self {
+            quoted: Some(&data[..end]),
+            extensions,
+            beside_extensions: if extensions.is_some() {
+                &data[..end]
+            } else {
+                data
+            },
+        }
+    }
+}
+
+/// Finds the quoted packet and the extensions of a message.
 #[inline]
-pub(super) fn split<'a>(
-    icmp_type: Type,
-    message: Message<'a>,
-) -> (Option<&'a [u8]>, Option<Extensions<'a>>) {
+pub(super) fn split<'a>(icmp_type: Type, message: Message<'a>) -> Parts<'a> {
     let Some(data) = message.bytes.get(HEADER_LEN..) else {
-        return (None, None);
+        return Parts::NONE;
     };
     let extensions = |at| Extensions::decode(data.get(at..)?, message.is_whole());
     if let Type::V4(v4::Type::EXTENDED_ECHO_REQUEST) | Type::V6(v6::Type::EXTENDED_ECHO_REQUEST) =
         icmp_type
     {
-        return (None, extensions(0));
+        let extensions = extensions(0);
+        return Parts {
+            quoted: None,
+            extensions,
+            beside_extensions: if extensions.is_some() { &[] } else { data },
+        };
     }
     if !icmp_type.quotes() {
-        return (None, None);
+        return Parts::NONE;
     }
     let Some((at, unit)) = icmp_type.quote_length() else {
-        return (Some(data), None);
+        return Parts::quote(data, data.len(), None);
     };
     let said = usize::from(message.bytes[at]) * unit;
-    let end = if said == 0 { QUOTE_MIN } else { said };
-    // A length that RFC 4884 does not allow proves nothing: the checksum must.
-    let extensions = extensions(end)
-        .filter(|extensions| said >= QUOTE_MIN || extensions.checksum == Checksum::Good);
-    let quote = if said >= QUOTE_MIN || extensions.is_some() {
-        &data[..end.min(data.len())]
-    } else {
-        data
-    };
-    (Some(quote), extensions)
+    if (QUOTE_MIN..=data.len()).contains(&said) {
+        return Parts::quote(data, said, extensions(said));
+    }
+    // RFC 4884 does not allow this length: of a router that counts in other units,
+    // or the quote without its padding, or nothing. Where that says, or where
+    // routers put extensions before there was a length, they have to prove that
+    // they are some.
+    let proven = [said, QUOTE_MIN]
+        .into_iter()
+        .filter(|at| *at != 0)
+        .find_map(|at| {
+            let extensions = extensions(at)?;
+            let is_proven = extensions.checksum == Checksum::Good
+                || (at == QUOTE_MIN && extensions.fits_without_checksum(data));
+            is_proven.then_some((at, extensions))
+        });
+    match proven {
+        Some((at, extensions)) => Parts::quote(data, at, Some(extensions)),
+        None => Parts::quote(data, data.len(), None),
+    }
 }
 
 /// An extension structure (RFC 4884, version 2).
@@ -59,6 +104,7 @@ pub struct Extensions<'a> {
     /// missing.
     pub checksum: Checksum,
     objects: &'a [u8],
+    is_whole: bool,
 }
 
 impl<'a> Extensions<'a> {
@@ -76,13 +122,45 @@ impl<'a> Extensions<'a> {
         Some(Self {
             checksum,
             objects: &bytes[4..],
+            is_whole,
         })
     }
 
-    /// The objects, in order. One whose length cannot be, or that is cut off,
-    /// is the last, as [`ObjectBody::Data`].
+    /// The sender did not compute the checksum, but what lies at the end of
+    /// `data` can hardly be anything else: a header without any other bit, and
+    /// objects of whole words to the very end.
+    #[cold]
+    fn fits_without_checksum(&self, data: &[u8]) -> bool {
+        let header = data.len() - self.objects.len() - 4;
+        if !self.is_whole || data[header..][..4] != [0x20, 0, 0, 0] || self.objects.is_empty() {
+            return false;
+        }
+        let mut rest = self.objects;
+        while !rest.is_empty() {
+            let len = be16(rest, 0).map_or(0, usize::from);
+            match rest.get(len..) {
+                Some(after) if len >= 4 && len.is_multiple_of(4) => rest = after,
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// The objects, in order. One whose length cannot be is the last, as
+    /// [`ObjectBody::Malformed`]; so is one that is cut off, as
+    /// [`ObjectBody::Data`].
     pub fn objects(&self) -> Objects<'a> {
-        Objects { rest: self.objects }
+        Objects {
+            rest: self.objects,
+            is_whole: self.is_whole,
+        }
+    }
+
+    /// What is left behind the last object: too short to be another.
+    pub fn trailing(&self) -> &'a [u8] {
+        let mut objects = self.objects();
+        objects.by_ref().for_each(drop);
+        objects.rest
     }
 }
 
@@ -90,6 +168,7 @@ impl<'a> Extensions<'a> {
 #[derive(Debug, Clone)]
 pub struct Objects<'a> {
     rest: &'a [u8],
+    is_whole: bool,
 }
 
 impl<'a> Iterator for Objects<'a> {
@@ -107,7 +186,11 @@ impl<'a> Iterator for Objects<'a> {
             None => {
                 let payload = &self.rest[4..];
                 self.rest = &[];
-                ObjectBody::Data(payload)
+                if self.is_whole {
+                    ObjectBody::Malformed(payload)
+                } else {
+                    ObjectBody::Data(payload)
+                }
             }
         };
         Some(Object { class, ctype, body })
@@ -148,26 +231,26 @@ pub enum ObjectBody<'a> {
     InterfaceInfo(InterfaceInfo<'a>),
     /// The interface that an extended echo request is about.
     InterfaceId(InterfaceId<'a>),
-    /// Another object, or one that is not formed as its class has it: the bytes
+    /// An object that is not known here, or one that was cut off: the bytes
     /// behind its header.
     Data(&'a [u8]),
+    /// One that is not formed as its RFC has it: the bytes behind its header.
+    Malformed(&'a [u8]),
 }
 
 impl<'a> ObjectBody<'a> {
     fn decode(class: Class, ctype: u8, payload: &'a [u8]) -> Self {
-        match class {
-            Class::MPLS_LABEL_STACK if ctype == 1 && payload.len().is_multiple_of(4) => {
-                Some(Self::Mpls(LabelStack { entries: payload }))
-            }
-            Class::INTERFACE_INFORMATION => {
+        match (class, ctype) {
+            (Class::MPLS_LABEL_STACK, 1) => LabelStack::decode(payload).map(Self::Mpls),
+            (Class::INTERFACE_INFORMATION, _) => {
                 InterfaceInfo::decode(ctype, payload).map(Self::InterfaceInfo)
             }
-            Class::INTERFACE_IDENTIFICATION => {
+            (Class::INTERFACE_IDENTIFICATION, 1..=3) => {
                 InterfaceId::decode(ctype, payload).map(Self::InterfaceId)
             }
-            _ => None,
+            _ => Some(Self::Data(payload)),
         }
-        .unwrap_or(Self::Data(payload))
+        .unwrap_or(Self::Malformed(payload))
     }
 }
 
@@ -178,6 +261,12 @@ pub struct LabelStack<'a> {
 }
 
 impl<'a> LabelStack<'a> {
+    /// `None` unless there are one or more whole entries.
+    fn decode(entries: &'a [u8]) -> Option<Self> {
+        let is_stack = !entries.is_empty() && entries.len().is_multiple_of(4);
+        is_stack.then_some(Self { entries })
+    }
+
     /// The labels.
     pub fn iter(&self) -> impl Iterator<Item = Label> + use<'a> {
         let words = self.entries.chunks_exact(4).filter_map(|e| be32(e, 0));
@@ -213,6 +302,9 @@ pub struct InterfaceInfo<'a> {
     pub index: Option<u32>,
     /// Its address.
     pub address: Option<IpAddr>,
+    /// Its address, if that is of a family that is not IP. How long that is is
+    /// not known, and so name and MTU may be behind it.
+    pub other_address: Option<OtherAddress<'a>>,
     /// Its name.
     pub name: Option<Name<'a>>,
     /// Its MTU, in bytes.
@@ -225,6 +317,7 @@ impl<'a> InterfaceInfo<'a> {
             role: Role(ctype >> 6),
             index: None,
             address: None,
+            other_address: None,
             name: None,
             mtu: None,
         };
@@ -235,9 +328,16 @@ impl<'a> InterfaceInfo<'a> {
         }
         if ctype & 4 != 0 {
             let afi = be16(payload, at)?;
-            let len = if afi == AFI_IPV4 { 4 } else { 16 };
-            let bytes = payload.get(at + 4..at + 4 + len)?;
-            info.address = Some(address(afi, bytes)?);
+            let bytes = payload.get(at + 4..)?;
+            let len = match afi {
+                AFI_IPV4 => 4,
+                AFI_IPV6 => 16,
+                _ => {
+                    info.other_address = Some(OtherAddress { afi, bytes });
+                    return Some(info);
+                }
+            };
+            info.address = Some(address(afi, bytes.get(..len)?)?);
             at += 4 + len;
         }
         if ctype & 2 != 0 {
@@ -252,6 +352,15 @@ impl<'a> InterfaceInfo<'a> {
         }
         (at == payload.len()).then_some(info)
     }
+}
+
+/// An address that is not IP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtherAddress<'a> {
+    /// Address family (IANA's "Address Family Numbers").
+    pub afi: u16,
+    /// The address; in an [`InterfaceInfo`], with all that follows it.
+    pub bytes: &'a [u8],
 }
 
 /// What an interface has to do with a packet (RFC 5837), in two bits.
@@ -283,28 +392,20 @@ pub enum InterfaceId<'a> {
     /// The one with that IP address.
     Address(IpAddr),
     /// The one with another address, such as that of its link layer.
-    Other {
-        /// Address family (IANA's "Address Family Numbers").
-        afi: u16,
-        /// The address.
-        address: &'a [u8],
-    },
+    Other(OtherAddress<'a>),
 }
 
 impl<'a> InterfaceId<'a> {
     fn decode(ctype: u8, payload: &'a [u8]) -> Option<Self> {
         Some(match ctype {
-            1 => Self::Name(Name::padded(payload)),
-            2 => Self::Index(be32(payload, 0)?),
+            1 => Self::Name(Some(Name::padded(payload)).filter(|name| !name.0.is_empty())?),
+            2 => Self::Index(u32::from_be_bytes(payload.try_into().ok()?)),
             3 => {
                 let (afi, len) = (be16(payload, 0)?, usize::from(*payload.get(2)?));
                 let bytes = payload.get(4..4 + len)?;
-                match address(afi, bytes) {
-                    Some(ip) => Self::Address(ip),
-                    None => Self::Other {
-                        afi,
-                        address: bytes,
-                    },
+                match afi {
+                    AFI_IPV4 | AFI_IPV6 => Self::Address(address(afi, bytes)?),
+                    _ => Self::Other(OtherAddress { afi, bytes }),
                 }
             }
             _ => return None,

@@ -33,11 +33,16 @@ pub struct QueryV2<'a> {
 }
 
 impl<'a> Query<'a> {
+    /// `None` if it is of neither version: these differ in length, and what has
+    /// another one has to be ignored (RFC 3810 section 8.1).
     pub(super) fn decode(message: Message<'a>) -> Option<Self> {
         let bytes = message.bytes;
         let code = be16(bytes, 4)?;
-        // The two differ in length (RFC 3810 section 8.1).
-        let is_v2 = message.len.unwrap_or(bytes.len()) >= V2_LEN;
+        let is_v2 = match message.len.unwrap_or(bytes.len()) {
+            V1_LEN => false,
+            V2_LEN.. => true,
+            _ => return None,
+        };
         Some(Self {
             max_response_ms: if is_v2 { float(code, 12) } else { code.into() },
             group: ipv6(bytes, 8)?,
@@ -46,6 +51,7 @@ impl<'a> Query<'a> {
     }
 }
 
+const V1_LEN: usize = 24;
 const V2_LEN: usize = 28;
 
 impl<'a> QueryV2<'a> {

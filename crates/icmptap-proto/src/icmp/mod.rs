@@ -10,18 +10,21 @@ pub mod extension;
 mod icmp_type;
 mod message;
 pub mod mld;
+pub mod mobile;
 pub mod ndp;
 mod open_enum;
 mod quote;
+pub mod rpl;
 pub mod v4;
 pub mod v6;
 
 pub use body::Body;
 pub use echo::{Echo, ExtendedEchoReply, ExtendedEchoRequest, NeighborState};
 pub use extension::Extensions;
+use extension::Parts;
 pub use icmp_type::Type;
 use message::Message;
-pub use quote::{Quote, Transport, protocol_word};
+pub use quote::{Quote, QuotedIcmp, Transport, protocol_word};
 
 use crate::Mtu;
 
@@ -36,10 +39,12 @@ pub struct Icmp<'a> {
     /// What it says beyond that.
     pub body: Body<'a>,
     /// Of an error or a redirect: the packet it is about.
-    pub quote: Option<Quote>,
+    pub quote: Option<Quote<'a>>,
     /// What a router appended to an error (RFC 4884), and what an extended echo
     /// request asks about (RFC 8335).
     pub extensions: Option<Extensions<'a>>,
+    /// The quote and all that follows it, but for the extensions.
+    beside_extensions: &'a [u8],
 }
 
 impl<'a> Icmp<'a> {
@@ -50,13 +55,22 @@ impl<'a> Icmp<'a> {
     // only does not pay for the rest: it is half of the cost of an event.
     #[inline(always)]
     pub fn decode(icmp_type: Type, code: u8, bytes: &'a [u8], len: Option<usize>) -> Self {
-        let message = Message { bytes, len };
+        let depth = 0;
+        Self::decode_message(icmp_type, code, Message { bytes, len, depth })
+    }
+
+    #[inline(always)]
+    fn decode_message(icmp_type: Type, code: u8, message: Message<'a>) -> Self {
         let body = Body::decode(icmp_type, code, message);
-        let (quoted, extensions) = extension::split(icmp_type, message);
+        let Parts {
+            quoted,
+            extensions,
+            beside_extensions,
+        } = extension::split(icmp_type, message);
         // The type is asked first: the body of another one is then not needed.
         let quote = match (icmp_type, body) {
             (Type::V6(v6::Type::REDIRECT), Body::NeighborRedirect(redirect)) => redirect.quote(),
-            _ => quoted.and_then(Quote::decode),
+            _ => quoted.and_then(|packet| Quote::decode(packet, message.depth)),
         };
         Self {
             icmp_type,
@@ -64,6 +78,7 @@ impl<'a> Icmp<'a> {
             body,
             quote,
             extensions,
+            beside_extensions,
         }
     }
 
@@ -76,6 +91,37 @@ impl<'a> Icmp<'a> {
             Body::ExtendedEchoRequest(request) => Some(request.echo),
             Body::ExtendedEchoReply(reply) => Some(reply.echo),
             _ => None,
+        }
+    }
+
+    /// The number that matches an answer to its question, where the message has
+    /// one: that of [`Icmp::echo`], or of a message without a sequence number.
+    pub fn id(&self) -> Option<u16> {
+        match self.body {
+            Body::HomeAgentDiscoveryRequest { id } | Body::MobilePrefixSolicitation { id } => {
+                Some(id)
+            }
+            Body::HomeAgentDiscoveryReply(agents) => Some(agents.id),
+            Body::MobilePrefixAdvertisement(message) => Some(message.id),
+            Body::CertificationPathSolicitation(message) => Some(message.id),
+            Body::CertificationPathAdvertisement(message) => Some(message.id),
+            _ => self.echo().map(|echo| echo.id),
+        }
+    }
+
+    /// Of an error, and of an extended echo request: what is left over. That is
+    /// what follows the quoted packet and is no extension, or all of it if there
+    /// is no packet to be read. Empty if there are only zeros, as fill up a quote.
+    pub fn trailing(&self) -> &'a [u8] {
+        let start = match self.quote {
+            None => 0,
+            Some(quote) => quote.end().unwrap_or(usize::MAX),
+        };
+        let rest = self.beside_extensions.get(start..).unwrap_or_default();
+        if rest.iter().all(|byte| *byte == 0) {
+            &[]
+        } else {
+            rest
         }
     }
 
@@ -96,7 +142,19 @@ impl<'a> Icmp<'a> {
             Body::NeighborSolicitation(message) => Some(message.options),
             Body::NeighborAdvertisement(message) => Some(message.options),
             Body::NeighborRedirect(message) => Some(message.options),
+            Body::InverseNeighbor(options) => Some(options),
+            Body::MobilePrefixAdvertisement(message) => Some(message.options),
+            Body::CertificationPathSolicitation(message) => Some(message.options),
+            Body::CertificationPathAdvertisement(message) => Some(message.options),
             _ => None,
         }
+    }
+}
+
+impl<'a> QuotedIcmp<'a> {
+    /// What it says, as far as it is there. An error among them has a quote
+    /// itself, up to the fourth quote within another.
+    pub fn message(&self) -> Icmp<'a> {
+        Icmp::decode_message(self.icmp_type, self.code, self.message)
     }
 }

@@ -2,16 +2,16 @@
 
 use std::net::IpAddr;
 
-use super::{echo::Echo, icmp_type::Type, v4, v6};
+use super::{icmp_type::Type, message::Message, v4, v6};
 use crate::{
     bytes::{be16, be32},
-    ip::{Ip, protocol},
+    ip::{IPV4_MIN, IPV6_LEN, Ip, protocol},
 };
 
 /// The packet that an ICMP error is about: the start of it comes with the error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Quote {
+pub struct Quote<'a> {
     /// Who sent it.
     pub src: IpAddr,
     /// To whom.
@@ -28,13 +28,13 @@ pub struct Quote {
     /// the quote ends before that is clear.
     pub fragment_offset: Option<u16>,
     /// What follows its headers.
-    pub transport: Transport,
+    pub transport: Transport<'a>,
 }
 
 /// What is quoted behind the network header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Transport {
+pub enum Transport<'a> {
     /// TCP, UDP, SCTP, DCCP or UDP-Lite.
     Ports {
         /// Source port.
@@ -45,42 +45,64 @@ pub enum Transport {
         tcp_seq: Option<u32>,
     },
     /// ICMP.
-    Icmp {
-        /// Its type.
-        icmp_type: Type,
-        /// Its code.
-        code: u8,
-        /// Of a question or an answer.
-        echo: Option<Echo>,
-    },
+    Icmp(QuotedIcmp<'a>),
     /// Another protocol, a later fragment, or cut off.
     None,
 }
 
-impl Quote {
-    /// `None` if it is not IP or shorter than the header's fixed part.
+/// A quoted ICMP message, as far as it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QuotedIcmp<'a> {
+    /// Its type.
+    pub icmp_type: Type,
+    /// Its code.
+    pub code: u8,
+    pub(super) message: Message<'a>,
+}
+
+/// Quotes within each other. An error about an error is not allowed (RFC 1122
+/// section 3.2.2), and where there is one, it is the second of these.
+const DEPTH_MAX: u8 = 4;
+
+impl<'a> Quote<'a> {
+    /// Of a message that lies in `depth` quotes. `None` if it is not IP or shorter
+    /// than the header's fixed part, and where there are too many quotes within
+    /// each other.
     #[inline(always)]
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn decode(bytes: &'a [u8], depth: u8) -> Option<Self> {
+        if depth >= DEPTH_MAX {
+            return None;
+        }
+        let depth = depth + 1;
         let ip = Ip::decode(bytes)?;
-        let (protocol, fragment_offset, data) = match ip {
+        let (chain, fragment_offset, is_fragment) = match ip {
             Ip::V4(header) => (
-                header.protocol(),
+                header.extensions(bytes),
                 Some(header.fragment_offset()),
-                Some(header.header_len()),
+                header.is_fragment(),
             ),
             Ip::V6(header) => {
                 let chain = header.extensions(bytes);
-                (
-                    chain.next_header,
-                    chain.fragment_offset(),
-                    chain.is_whole.then_some(chain.end),
-                )
+                let is_fragment = chain.fragment_offset.is_some();
+                (chain, chain.fragment_offset(), is_fragment)
             }
         };
-        let data = data.filter(|_| fragment_offset == Some(0));
-        let transport = data
-            .and_then(|at| bytes.get(at..))
-            .and_then(|data| Transport::decode(protocol, data));
+        let protocol = chain.next_header;
+        let has_start = chain.is_whole && fragment_offset == Some(0);
+        let transport = bytes
+            .get(chain.end..)
+            .filter(|_| has_start)
+            .and_then(|bytes| {
+                // What fills up the quote is not of the packet. A length that
+                // cannot be, as some routers have it here, says nothing.
+                let len = ip
+                    .total_len()
+                    .and_then(|len| (len as usize).checked_sub(chain.end));
+                let bytes = &bytes[..bytes.len().min(len.unwrap_or(usize::MAX))];
+                let len = len.filter(|_| !is_fragment);
+                Transport::decode(protocol, Message { bytes, len, depth })
+            });
         Some(Self {
             src: ip.src(),
             dst: ip.dst(),
@@ -93,10 +115,23 @@ impl Quote {
     }
 }
 
-impl Transport {
+impl Quote<'_> {
+    /// Where it ended. `None` if its header has a length that cannot be.
+    pub(super) fn end(&self) -> Option<usize> {
+        let header = match self.src {
+            IpAddr::V4(_) => IPV4_MIN,
+            IpAddr::V6(_) => IPV6_LEN,
+        };
+        let end = usize::try_from(self.len?).ok()?;
+        (end >= header).then_some(end)
+    }
+}
+
+impl<'a> Transport<'a> {
     /// `None` for another protocol, and where too little is left.
     #[inline]
-    fn decode(number: u8, data: &[u8]) -> Option<Self> {
+    fn decode(number: u8, message: Message<'a>) -> Option<Self> {
+        let data = message.bytes;
         match number {
             protocol::TCP
             | protocol::UDP
@@ -107,38 +142,20 @@ impl Transport {
                 dst: be16(data, 2)?,
                 tcp_seq: be32(data, 4).filter(|_| number == protocol::TCP),
             }),
-            protocol::ICMP => Self::icmp(data, |number| v4::Type(number).into()),
-            protocol::ICMPV6 => Self::icmp(data, |number| v6::Type(number).into()),
+            protocol::ICMP => Self::icmp(message, |number| v4::Type(number).into()),
+            protocol::ICMPV6 => Self::icmp(message, |number| v6::Type(number).into()),
             _ => None,
         }
     }
 
-    fn icmp(data: &[u8], icmp_type: impl Fn(u8) -> Type) -> Option<Self> {
-        let [number, code] = *data.first_chunk()?;
-        let icmp_type = icmp_type(number);
-        Some(Self::Icmp {
-            icmp_type,
+    fn icmp(message: Message<'a>, icmp_type: impl Fn(u8) -> Type) -> Option<Self> {
+        let [number, code] = *message.bytes.first_chunk()?;
+        Some(Self::Icmp(QuotedIcmp {
+            icmp_type: icmp_type(number),
             code,
-            echo: Echo::decode(data).filter(|_| is_question(icmp_type)),
-        })
+            message,
+        }))
     }
-}
-
-/// Its second word is an id and a sequence number of 16 bits each.
-fn is_question(icmp_type: Type) -> bool {
-    matches!(
-        icmp_type,
-        Type::V4(
-            v4::Type::ECHO_REQUEST
-                | v4::Type::ECHO_REPLY
-                | v4::Type::TIMESTAMP
-                | v4::Type::TIMESTAMP_REPLY
-                | v4::Type::INFORMATION_REQUEST
-                | v4::Type::INFORMATION_REPLY
-                | v4::Type::ADDRESS_MASK_REQUEST
-                | v4::Type::ADDRESS_MASK_REPLY
-        ) | Type::V6(v6::Type::ECHO_REQUEST | v6::Type::ECHO_REPLY)
-    )
 }
 
 /// The word for a protocol number, where it is a common one.

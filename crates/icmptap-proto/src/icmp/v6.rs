@@ -137,6 +137,7 @@ impl Type {
             (Self::NODE_INFORMATION_RESPONSE, 0) => "success",
             (Self::NODE_INFORMATION_RESPONSE, 1) => "refused",
             (Self::NODE_INFORMATION_RESPONSE, 2) => "unknown-question",
+            (Self::RPL_CONTROL, code) => return rpl_code_word(code),
             (Self::EXTENDED_ECHO_REPLY, code) => return extended_echo_code_word(code),
             _ => return None,
         })
@@ -158,4 +159,29 @@ impl Type {
                 | Self::PARAMETER_PROBLEM
         )
     }
+}
+
+/// Codes of an RPL control message (IANA's "RPL Control Codes"): the abbreviations
+/// that everybody uses.
+fn rpl_code_word(code: u8) -> Option<&'static str> {
+    Some(match code {
+        0 => "dis",
+        1 => "dio",
+        2 => "dao",
+        3 => "dao-ack",
+        4 => "dro",
+        5 => "dro-ack",
+        7 => "dco",
+        8 => "dco-ack",
+        0x80 => "secure-dis",
+        0x81 => "secure-dio",
+        0x82 => "secure-dao",
+        0x83 => "secure-dao-ack",
+        0x84 => "secure-dro",
+        0x85 => "secure-dro-ack",
+        0x87 => "secure-dco",
+        0x88 => "secure-dco-ack",
+        0x8a => "consistency-check",
+        _ => return None,
+    })
 }

@@ -4,16 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Serialize;
 
-use crate::{
-    checksum::Checksum,
-    icmp::{
-        self, Body, Transport,
-        extension::{self, InterfaceId, ObjectBody},
-        mld,
-        ndp::{self, OptionBody},
-        protocol_word, v4,
-    },
+use super::{
+    extension::Extensions,
+    hex::{hex, hex_if_any},
+    ndp::{NdpOption, RouterAdvertisement},
+    rpl::Rpl,
 };
+use crate::icmp::{self, Body, Transport, mld, protocol_word, v4};
 
 /// An ICMP message.
 #[derive(Debug, Default, Serialize)]
@@ -25,6 +22,13 @@ pub(super) struct Icmp {
     code: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     code_name: Option<&'static str>,
+    /// It has no length that its type may have, and is to be ignored: the bytes
+    /// behind the checksum are in `data`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    malformed: bool,
+    /// Of a malformed message: its bytes behind the checksum, hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<String>,
     /// Of a question or an answer: names the asker.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<u16>,
@@ -61,6 +65,21 @@ pub(super) struct Icmp {
     /// Of an ICMPv6 router advertisement.
     #[serde(flatten)]
     advertisement: Option<RouterAdvertisement>,
+    /// Of a mobile prefix advertisement.
+    #[serde(flatten)]
+    mobile_prefixes: Option<MobilePrefixes>,
+    /// Of a home agent address discovery reply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    home_agents: Option<Vec<Ipv6Addr>>,
+    /// Of a certification path solicitation or advertisement: which certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    component: Option<u16>,
+    /// Of a certification path advertisement: how many certificates the path has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    all_components: Option<u16>,
+    /// Of an RPL control message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rpl: Option<Rpl>,
     /// Of a neighbour advertisement.
     #[serde(flatten)]
     neighbor: Option<NeighborFlags>,
@@ -93,6 +112,10 @@ pub(super) struct Icmp {
     /// asks about.
     #[serde(skip_serializing_if = "Option::is_none")]
     extensions: Option<Extensions>,
+    /// Of an error: what follows the quoted packet and is no extension; all of it
+    /// if it is no packet. Hexadecimal; missing if there are only zeros.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trailing: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -129,23 +152,11 @@ struct Router {
 
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct RouterAdvertisement {
-    /// The hop limit that hosts shall send with; 0: it does not say.
-    hop_limit: u8,
+struct MobilePrefixes {
     /// Addresses are to be had by DHCPv6.
     managed: bool,
     /// Other things are to be had by DHCPv6.
     other: bool,
-    /// It is a home agent.
-    home_agent: bool,
-    /// `low`, `medium`, `high` or `reserved`.
-    preference: &'static str,
-    /// It is a neighbour discovery proxy.
-    proxy: bool,
-    /// How long a neighbour counts as reachable; 0: it does not say.
-    reachable_ms: u32,
-    /// Between solicitations; 0: it does not say.
-    retrans_ms: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -157,58 +168,6 @@ struct NeighborFlags {
     solicited: bool,
     /// What was known of the address before is to be forgotten.
     r#override: bool,
-}
-
-/// An option of neighbour discovery.
-#[derive(Debug, Default, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct NdpOption {
-    r#type: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    type_name: Option<&'static str>,
-    /// A link-layer address: hexadecimal, with colons.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    prefix: Option<Ipv6Addr>,
-    /// Bits of the prefix.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    prefix_len: Option<u8>,
-    /// Addresses of the prefix are neighbours.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    on_link: Option<bool>,
-    /// Hosts may make addresses of the prefix.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    autonomous: Option<bool>,
-    /// The prefix is the router's whole address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    router_address: Option<bool>,
-    /// How long the prefix is on the link, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    valid: Option<u32>,
-    /// How long addresses made of it are preferred, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    preferred: Option<u32>,
-    /// Of a route: `low`, `medium`, `high` or `reserved`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    preference: Option<&'static str>,
-    /// Of a route, of DNS servers and domains, of a PREF64: in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lifetime: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mtu: Option<u32>,
-    /// Where names are resolved.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    servers: Option<Vec<Ipv6Addr>>,
-    /// Where short names are looked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    domains: Option<Vec<String>>,
-    /// Of a captive portal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    uri: Option<String>,
-    /// Of another option: what is in it, hexadecimal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -263,60 +222,6 @@ struct Quote {
     icmp: Option<Box<Icmp>>,
 }
 
-/// An extension structure (RFC 4884).
-#[derive(Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct Extensions {
-    /// What the bytes say of its own checksum.
-    checksum: Checksum,
-    objects: Vec<Object>,
-}
-
-/// An object of an extension structure.
-#[derive(Debug, Default, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct Object {
-    class: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    class_name: Option<&'static str>,
-    ctype: u8,
-    /// An MPLS label stack, outermost first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    labels: Option<Vec<Label>>,
-    /// What an interface has to do with the quoted packet: `incoming`,
-    /// `incoming-sub-ip`, `outgoing` or `next-hop`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    role: Option<&'static str>,
-    /// An interface's index.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    index: Option<u32>,
-    /// An interface's address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<IpAddr>,
-    /// An interface's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    /// An interface's MTU.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mtu: Option<u32>,
-    /// Family of an interface's address that is not IP; it is in `data`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    afi: Option<u16>,
-    /// Of another object: what is in it, hexadecimal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<String>,
-}
-
-/// An MPLS label stack entry.
-#[derive(Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct Label {
-    label: u32,
-    traffic_class: u8,
-    bottom: bool,
-    ttl: u8,
-}
-
 impl Icmp {
     pub(super) fn new(message: &icmp::Icmp<'_>) -> Self {
         let options = message.options();
@@ -325,7 +230,14 @@ impl Icmp {
             options: options.map(|options| options.iter().map(NdpOption::from).collect()),
             quote: message.quote.as_ref().map(|quote| Box::new(quote.into())),
             extensions: message.extensions.as_ref().map(Extensions::from),
-            ..Self::of(message.icmp_type, message.code, message.echo())
+            trailing: hex_if_any(message.trailing()),
+            r#type: message.icmp_type.number(),
+            type_name: message.icmp_type.name(),
+            code: message.code,
+            code_name: message.icmp_type.code_name(message.code),
+            id: message.id(),
+            seq: message.echo().map(|echo| echo.seq),
+            ..Self::default()
         };
         match message.body {
             Body::ParameterProblem { pointer } => icmp.pointer = Some(pointer),
@@ -364,10 +276,34 @@ impl Icmp {
             Body::MulticastReport(report) => {
                 icmp.records = Some(report.records().map(MulticastRecord::from).collect());
             }
+            Body::HomeAgentDiscoveryReply(agents) => {
+                icmp.home_agents = Some(agents.iter().collect());
+            }
+            Body::MobilePrefixAdvertisement(message) => {
+                icmp.mobile_prefixes = Some(MobilePrefixes {
+                    managed: message.managed,
+                    other: message.other,
+                });
+            }
+            Body::CertificationPathSolicitation(message) => {
+                icmp.component = Some(message.component);
+            }
+            Body::CertificationPathAdvertisement(message) => {
+                icmp.component = Some(message.component);
+                icmp.all_components = Some(message.all_components);
+            }
+            Body::Rpl(control) => icmp.rpl = Some(control.into()),
+            Body::Malformed(data) => {
+                icmp.malformed = true;
+                icmp.data = Some(hex(data));
+            }
             Body::Echo(_)
             | Body::Unreachable { .. }
             | Body::PacketTooBig { .. }
             | Body::RouterSolicitation(_)
+            | Body::InverseNeighbor(_)
+            | Body::HomeAgentDiscoveryRequest { .. }
+            | Body::MobilePrefixSolicitation { .. }
             | Body::None => {}
         }
         icmp
@@ -377,18 +313,6 @@ impl Icmp {
         Self {
             r#type: number,
             code,
-            ..Self::default()
-        }
-    }
-
-    fn of(icmp_type: icmp::Type, code: u8, echo: Option<icmp::Echo>) -> Self {
-        Self {
-            r#type: icmp_type.number(),
-            type_name: icmp_type.name(),
-            code,
-            code_name: icmp_type.code_name(code),
-            id: echo.map(|echo| echo.id),
-            seq: echo.map(|echo| echo.seq),
             ..Self::default()
         }
     }
@@ -425,68 +349,6 @@ impl From<icmp::ExtendedEchoReply> for ExtendedEchoReply {
     }
 }
 
-impl From<ndp::RouterAdvertisement<'_>> for RouterAdvertisement {
-    fn from(advertisement: ndp::RouterAdvertisement<'_>) -> Self {
-        Self {
-            hop_limit: advertisement.hop_limit,
-            managed: advertisement.managed,
-            other: advertisement.other,
-            home_agent: advertisement.home_agent,
-            preference: advertisement.preference.name(),
-            proxy: advertisement.proxy,
-            reachable_ms: advertisement.reachable_ms,
-            retrans_ms: advertisement.retrans_ms,
-        }
-    }
-}
-
-impl From<ndp::NdpOption<'_>> for NdpOption {
-    fn from(option: ndp::NdpOption<'_>) -> Self {
-        let mut json = Self {
-            r#type: option.kind.0,
-            type_name: option.kind.name(),
-            ..Self::default()
-        };
-        match option.body {
-            OptionBody::LinkLayer(address) => json.address = Some(address.to_string()),
-            OptionBody::Prefix(prefix) => {
-                json.prefix = Some(prefix.prefix);
-                json.prefix_len = Some(prefix.len);
-                json.on_link = Some(prefix.on_link);
-                json.autonomous = Some(prefix.autonomous);
-                json.router_address = Some(prefix.router_address);
-                json.valid = Some(prefix.valid);
-                json.preferred = Some(prefix.preferred);
-            }
-            OptionBody::Mtu(mtu) => json.mtu = Some(mtu),
-            OptionBody::Route(route) => {
-                json.prefix = Some(route.prefix);
-                json.prefix_len = Some(route.len);
-                json.preference = Some(route.preference.name());
-                json.lifetime = Some(route.lifetime);
-            }
-            OptionBody::Rdnss(rdnss) => {
-                json.lifetime = Some(rdnss.lifetime);
-                json.servers = Some(rdnss.servers().collect());
-            }
-            OptionBody::Dnssl(dnssl) => {
-                json.lifetime = Some(dnssl.lifetime);
-                json.domains = Some(dnssl.domains().map(|domain| domain.to_string()).collect());
-            }
-            OptionBody::CaptivePortal(uri) => json.uri = Some(uri.to_string()),
-            OptionBody::Pref64(pref64) => {
-                json.prefix = Some(pref64.prefix);
-                json.prefix_len = Some(pref64.len);
-                json.lifetime = Some(pref64.lifetime.into());
-            }
-            // It is the message's quote.
-            OptionBody::Redirected { .. } => {}
-            OptionBody::Data(data) => json.data = Some(hex(data)),
-        }
-        json
-    }
-}
-
 impl From<mld::QueryV2<'_>> for MulticastQuery {
     fn from(query: mld::QueryV2<'_>) -> Self {
         Self {
@@ -509,8 +371,8 @@ impl From<mld::Record<'_>> for MulticastRecord {
     }
 }
 
-impl From<&icmp::Quote> for Quote {
-    fn from(quote: &icmp::Quote) -> Self {
+impl From<&icmp::Quote<'_>> for Quote {
+    fn from(quote: &icmp::Quote<'_>) -> Self {
         let mut json = Self {
             src: quote.src,
             dst: quote.dst,
@@ -530,72 +392,9 @@ impl From<&icmp::Quote> for Quote {
                 json.dst_port = Some(dst);
                 json.tcp_seq = tcp_seq;
             }
-            Transport::Icmp {
-                icmp_type,
-                code,
-                echo,
-            } => json.icmp = Some(Box::new(Icmp::of(icmp_type, code, echo))),
+            Transport::Icmp(quoted) => json.icmp = Some(Box::new(Icmp::new(&quoted.message()))),
             Transport::None => {}
         }
         json
     }
-}
-
-impl From<&extension::Extensions<'_>> for Extensions {
-    fn from(extensions: &extension::Extensions<'_>) -> Self {
-        Self {
-            checksum: extensions.checksum,
-            objects: extensions.objects().map(Object::from).collect(),
-        }
-    }
-}
-
-impl From<extension::Object<'_>> for Object {
-    fn from(object: extension::Object<'_>) -> Self {
-        let mut json = Self {
-            class: object.class.0,
-            class_name: object.class.name(),
-            ctype: object.ctype,
-            ..Self::default()
-        };
-        match object.body {
-            ObjectBody::Mpls(stack) => json.labels = Some(stack.iter().map(Label::from).collect()),
-            ObjectBody::InterfaceInfo(info) => {
-                json.role = info.role.name();
-                json.index = info.index;
-                json.address = info.address;
-                json.name = info.name.map(|name| name.to_string());
-                json.mtu = info.mtu;
-            }
-            ObjectBody::InterfaceId(InterfaceId::Name(name)) => json.name = Some(name.to_string()),
-            ObjectBody::InterfaceId(InterfaceId::Index(index)) => json.index = Some(index),
-            ObjectBody::InterfaceId(InterfaceId::Address(ip)) => json.address = Some(ip),
-            ObjectBody::InterfaceId(InterfaceId::Other { afi, address }) => {
-                json.afi = Some(afi);
-                json.data = Some(hex(address));
-            }
-            ObjectBody::Data(data) => json.data = Some(hex(data)),
-        }
-        json
-    }
-}
-
-impl From<extension::Label> for Label {
-    fn from(label: extension::Label) -> Self {
-        Self {
-            label: label.label,
-            traffic_class: label.traffic_class,
-            bottom: label.is_bottom,
-            ttl: label.ttl,
-        }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -4,7 +4,11 @@
 //!
 //! `docs/event.schema.json` is made of these types.
 
+mod extension;
+mod hex;
 mod icmp;
+mod ndp;
+mod rpl;
 
 use std::net::IpAddr;
 

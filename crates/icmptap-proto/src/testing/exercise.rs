@@ -4,10 +4,10 @@ use std::fmt::{self, Display, Write};
 
 use super::{Record, events, family, info, messages, refusal, subscribed, unsubscribed};
 use crate::{
-    BootId,
+    BootId, Hex,
     event::{Batch, EventRef, is_batch},
     icmp::{
-        Body, Extensions,
+        Body, Extensions, Icmp, Transport,
         extension::{InterfaceId, ObjectBody},
         ndp::{OptionBody, Options},
     },
@@ -107,33 +107,7 @@ pub fn walk(event: &EventRef<'_>) -> usize {
     let Some(message) = event.icmp() else {
         return steps.met;
     };
-    steps.show(message.icmp_type);
-    std::hint::black_box((
-        message.icmp_type.iana_name(),
-        message.icmp_type.code_name(message.code),
-        (message.echo(), message.mtu(), message.quote),
-    ));
-    match message.body {
-        Body::Routers(routers) => routers.iter().for_each(|router| steps.show(router.address)),
-        Body::MulticastQuery(query) => {
-            if let Some(v2) = query.v2 {
-                v2.sources().for_each(|source| steps.show(source));
-            }
-        }
-        Body::MulticastReport(report) => {
-            for record in report.records() {
-                steps.show(record.kind);
-                record.sources().for_each(|source| steps.show(source));
-            }
-        }
-        _ => {}
-    }
-    if let Some(options) = message.options() {
-        steps.options(options);
-    }
-    if let Some(extensions) = message.extensions {
-        steps.objects(extensions);
-    }
+    steps.message(&message);
     steps.met
 }
 
@@ -150,6 +124,50 @@ impl Steps {
         write!(Nowhere, "{part}").expect("Display does not fail");
     }
 
+    fn message(&mut self, message: &Icmp<'_>) {
+        self.show(message.icmp_type);
+        std::hint::black_box((
+            message.icmp_type.iana_name(),
+            message.icmp_type.code_name(message.code),
+            (message.echo(), message.id(), message.mtu(), message.quote),
+        ));
+        match message.body {
+            Body::Routers(routers) => routers.iter().for_each(|router| self.show(router.address)),
+            Body::MulticastQuery(query) => {
+                if let Some(v2) = query.v2 {
+                    v2.sources().for_each(|source| self.show(source));
+                }
+            }
+            Body::MulticastReport(report) => {
+                for record in report.records() {
+                    self.show(record.kind);
+                    record.sources().for_each(|source| self.show(source));
+                }
+            }
+            Body::HomeAgentDiscoveryReply(agents) => agents.iter().for_each(|ip| self.show(ip)),
+            Body::Rpl(control) => {
+                for option in control.options().into_iter().flat_map(|list| list.iter()) {
+                    self.show(option.kind);
+                    std::hint::black_box(option.data);
+                }
+            }
+            Body::Malformed(data) => self.show(Hex(data)),
+            _ => {}
+        }
+        if let Some(options) = message.options() {
+            self.options(options);
+        }
+        if let Some(extensions) = message.extensions {
+            self.objects(extensions);
+        }
+        if !message.trailing().is_empty() {
+            self.show(Hex(message.trailing()));
+        }
+        if let Some(Transport::Icmp(quoted)) = message.quote.map(|quote| quote.transport) {
+            self.message(&quoted.message());
+        }
+    }
+
     fn options(&mut self, options: Options<'_>) {
         for option in options.iter() {
             self.show(option.kind);
@@ -158,6 +176,22 @@ impl Steps {
                 OptionBody::Rdnss(rdnss) => rdnss.servers().for_each(|server| self.show(server)),
                 OptionBody::Dnssl(dnssl) => dnssl.domains().for_each(|domain| self.show(domain)),
                 OptionBody::CaptivePortal(uri) => self.show(uri),
+                OptionBody::Addresses(list) => list.iter().for_each(|ip| self.show(ip)),
+                OptionBody::AddressRegistration(registration) => self.show(registration.status),
+                OptionBody::Cga(cga) => self.show(cga.prefix),
+                OptionBody::RsaSignature(signature) => self.show(Hex(signature.signature)),
+                OptionBody::TrustAnchor(anchor) => {
+                    if let Some(domain) = anchor.domain() {
+                        self.show(domain);
+                    }
+                }
+                OptionBody::Certificate(certificate) => self.show(Hex(certificate.certificate)),
+                OptionBody::Pvd(pvd) => {
+                    self.show(pvd.id);
+                    std::hint::black_box(pvd.router_advertisement());
+                    self.options(pvd.options());
+                }
+                OptionBody::Nonce(data) | OptionBody::Malformed(data) => self.show(Hex(data)),
                 _ => {}
             }
         }
@@ -174,8 +208,12 @@ impl Steps {
                     }
                 }
                 ObjectBody::InterfaceId(InterfaceId::Name(name)) => self.show(name),
+                ObjectBody::Malformed(data) => self.show(Hex(data)),
                 _ => {}
             }
+        }
+        if !extensions.trailing().is_empty() {
+            self.show(Hex(extensions.trailing()));
         }
     }
 }

@@ -4,7 +4,19 @@ use super::*;
 
 /// Records of every kind of message, each with a name.
 pub fn messages() -> Vec<(&'static str, Record)> {
-    [v4(), errors_v6(), discovery(), multicast(), odd()].concat()
+    [
+        v4(),
+        old_routers(),
+        errors_v6(),
+        discovery(),
+        secure_discovery(),
+        mobile(),
+        multicast(),
+        rpl(),
+        malformed(),
+        odd(),
+    ]
+    .concat()
 }
 
 fn v4() -> Vec<(&'static str, Record)> {
@@ -92,6 +104,60 @@ fn v4() -> Vec<(&'static str, Record)> {
             "extended-echo-reply that refuses",
             one(43, 2, [0, 7, 1, 0], &[]),
         ),
+    ]
+}
+
+/// Extensions where routers before RFC 4884 put them, and what is left over.
+fn old_routers() -> Vec<(&'static str, Record)> {
+    let udp = ipv4([10, 0, 0, 1], [10, 0, 0, 2], 17, &UDP);
+    let mpls = [(1, 1, &[0, 0x4d, 0x21, 0x40][..])];
+    let whole = extended(&udp, &mpls);
+    let mut unsummed = whole.clone();
+    unsummed[130..132].fill(0);
+    let mut version = whole.clone();
+    version[128] = 0x10;
+    let other = [0, 0, 0, 7, 0x40, 5, 0, 0, 2, 0, 0, 0, 0, 1];
+    let mut left = extended(&udp, &mpls);
+    left.extend([1, 2, 3]);
+    let times = [0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3];
+    let reply = icmp(14, 0, [0, 7, 0, 9], &times);
+    let ah = [&[17, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1][..], &UDP].concat();
+    let host = |protocol, data: &[u8]| ipv4([10, 0, 0, 1], [10, 0, 0, 2], protocol, data);
+    let one = |length, data: &[u8]| Record::of_ipv4(icmpv4(11, 0, [0, length, 0, 0], data));
+    vec![
+        ("time-exceeded with a length in bytes", one(128, &whole)),
+        (
+            "time-exceeded with a length in bytes and no checksum",
+            one(128, &unsummed),
+        ),
+        (
+            "time-exceeded with a length without padding",
+            one(7, &whole),
+        ),
+        ("time-exceeded with an unknown version", one(32, &version)),
+        ("time-exceeded with more behind its objects", one(32, &left)),
+        (
+            "time-exceeded with more behind its quote",
+            one(0, &[&udp[..], b"more"].concat()),
+        ),
+        ("time-exceeded about nothing", one(0, b"no packet")),
+        (
+            "time-exceeded with a malformed object",
+            one(32, &extended(&udp, &[(1, 1, &[0; 3])])),
+        ),
+        (
+            "time-exceeded with an interface that is not IP",
+            one(32, &extended(&udp, &[(2, 0x8c, &other)])),
+        ),
+        (
+            "time-exceeded about a timestamp-reply",
+            one(0, &host(1, &reply)),
+        ),
+        (
+            "time-exceeded about an error",
+            one(0, &host(1, &icmp(3, 3, [0; 4], &udp))),
+        ),
+        ("time-exceeded behind AH", one(0, &host(51, &ah))),
     ]
 }
 
@@ -190,6 +256,182 @@ fn discovery() -> Vec<(&'static str, Record)> {
                 &[&one[..], &two, &lladdr(2), &redirected].concat(),
             ),
         ),
+    ]
+}
+
+/// Inverse, secure, and in low-power networks; provisioning domains.
+fn secure_discovery() -> Vec<(&'static str, Record)> {
+    let (one, two) = (address(1).octets(), address(2).octets());
+    let list = ndp_option(9, &[&[0; 6][..], &one, &two].concat());
+    let owner = [2, 0, 0, 0xff, 0xfe, 0, 0, 1];
+    let registration = ndp_option(33, &[&[0, 0, 0, 0, 0, 60][..], &owner].concat());
+    let extended = ndp_option(33, &[&[3, 5, 0x03, 9, 0, 60][..], &owner, &owner].concat());
+    let cga = [&[1, 0][..], &[7; 16], &one[..8], &[1], b"ke"].concat();
+    let signed = [
+        ndp_option(11, &cga),
+        ndp_option(13, &[0, 0, 0, 0, 0, 0, 0, 0, 0x5f, 0, 0, 0, 0x80, 0]),
+        ndp_option(14, &[1, 2, 3, 4, 5, 6]),
+        ndp_option(12, &[&[0, 0][..], &[9; 16], b"sign"].concat()),
+    ]
+    .concat();
+    let mtu = ndp_option(5, &[0, 0, 0, 0, 5, 0]);
+    let router = [&[134, 0, 0, 0, 64, 0x80, 0, 60][..], &[0; 8]].concat();
+    let pvd = |flags, rest: &[u8]| {
+        ndp_option(
+            21,
+            &[
+                &[flags, 1, 0, 7][..],
+                b"\x03pvd\x07example\0\0\0\0\0\0",
+                rest,
+            ]
+            .concat(),
+        )
+    };
+    let advertisement =
+        |options: &[u8]| one_v6(134, 0, [64, 0, 7, 8], &[&[0; 8], options].concat());
+    let anchors = [
+        ndp_option(
+            15,
+            &[2, 3, 5, b'a', b'.', b'b', b'c', b'd', 1, b'e', 0, 0, 0, 0],
+        ),
+        ndp_option(15, &[1, 0, 0x30, 0, 0, 0]),
+    ]
+    .concat();
+    vec![
+        (
+            "inverse-neighbor-discovery-solicitation",
+            one_v6(
+                141,
+                0,
+                [0; 4],
+                &[ndp_option(1, &[2; 6]), list.clone()].concat(),
+            ),
+        ),
+        (
+            "inverse-neighbor-discovery-advertisement",
+            one_v6(142, 0, [0; 4], &[&[10][..], &list[1..]].concat()),
+        ),
+        (
+            "neighbor-solicitation with a registration",
+            one_v6(135, 0, [0; 4], &[&two[..], &registration].concat()),
+        ),
+        (
+            "neighbor-advertisement with a registration",
+            one_v6(136, 0, [0; 4], &[&two[..], &extended].concat()),
+        ),
+        (
+            "neighbor-solicitation with a signature",
+            one_v6(135, 0, [0; 4], &[&two[..], &signed].concat()),
+        ),
+        (
+            "router-advertisement with a domain",
+            advertisement(&pvd(0xc0, &mtu)),
+        ),
+        (
+            "router-advertisement with another one in a domain",
+            advertisement(&pvd(0x20, &[router, mtu, pvd(0, &[])].concat())),
+        ),
+        (
+            "certification-path-solicitation",
+            one_v6(148, 0, [0, 7, 0xff, 0xff], &anchors),
+        ),
+        (
+            "certification-path-advertisement",
+            one_v6(
+                149,
+                0,
+                [0, 7, 0, 2],
+                &[&[0, 1, 0, 0][..], &ndp_option(16, b"\x01\0cert")].concat(),
+            ),
+        ),
+    ]
+}
+
+fn mobile() -> Vec<(&'static str, Record)> {
+    let agents = [address(1).octets(), address(2).octets()].concat();
+    let prefix = [&[64, 0xe0][..], &[0; 12], &address(1).octets()].concat();
+    vec![
+        (
+            "home-agent-address-discovery-request",
+            one_v6(144, 0, [0, 7, 0, 0], &[]),
+        ),
+        (
+            "home-agent-address-discovery-reply",
+            one_v6(145, 0, [0, 7, 0, 0], &agents),
+        ),
+        (
+            "mobile-prefix-solicitation",
+            one_v6(146, 0, [0, 7, 0, 0], &[]),
+        ),
+        (
+            "mobile-prefix-advertisement",
+            one_v6(147, 0, [0, 7, 0x80, 0], &ndp_option(3, &prefix)),
+        ),
+    ]
+}
+
+fn rpl() -> Vec<(&'static str, Record)> {
+    let dodag = address(1).octets();
+    let information = [
+        &[0x8b, 7, 0, 0][..],
+        &dodag,
+        &[4, 2, 1, 2],
+        &[0, 1, 1, 0],
+        &[2, 1, 9],
+    ]
+    .concat();
+    let target = [5, 3, 0, 8, 0x20];
+    vec![
+        ("rpl DIS", one_v6(155, 0, [0, 0, 0, 0], &[])),
+        ("rpl DIO", one_v6(155, 1, [30, 240, 1, 0], &information)),
+        (
+            "rpl DAO",
+            one_v6(155, 2, [30, 0xc0, 0, 241], &[&dodag[..], &target].concat()),
+        ),
+        (
+            "rpl DAO without DODAG",
+            one_v6(155, 2, [30, 0, 0, 241], &target),
+        ),
+        ("rpl DAO-ACK", one_v6(155, 3, [30, 0x80, 241, 130], &dodag)),
+        (
+            "rpl DAO with a malformed option",
+            one_v6(155, 2, [30, 0, 0, 241], &target[..4]),
+        ),
+        ("rpl secure DIO", one_v6(155, 0x81, [1, 2, 3, 4], b"more")),
+    ]
+}
+
+/// What receivers have to ignore.
+fn malformed() -> Vec<(&'static str, Record)> {
+    let options = [
+        ndp_option(3, &[64; 38]),
+        ndp_option(5, &[0; 14]),
+        ndp_option(25, &[0; 6]),
+        ndp_option(31, &[0; 6]),
+        ndp_option(38, &[0; 22]),
+        vec![1],
+    ]
+    .concat();
+    let mut home = icmpv6_behind(
+        60,
+        &[&[58, 2, 1, 2, 0, 0, 0xc9, 16][..], &address(7).octets()].concat(),
+        &icmp(128, 0, [0, 7, 0, 1], b"ping"),
+    );
+    home[66] ^= 1;
+    vec![
+        (
+            "router-advertisement with malformed options",
+            one_v6(134, 0, [64, 0, 7, 8], &[&[0; 8], &options[..]].concat()),
+        ),
+        (
+            "a short router-advertisement",
+            one_v6(134, 0, [64, 0, 7, 8], &[0; 4]),
+        ),
+        (
+            "a query of 26 bytes",
+            one_v6(130, 0, [0x27, 0x10, 0, 0], &[0; 18]),
+        ),
+        ("a home address", Record::of_ipv6(home, 64)),
     ]
 }
 

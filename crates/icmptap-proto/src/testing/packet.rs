@@ -32,6 +32,17 @@ pub fn icmpv6(icmp_type: u8, code: u8, rest: [u8; 4], data: &[u8]) -> Vec<u8> {
 /// headers, the first of which has this number, and a right checksum.
 pub fn icmpv6_behind(first: u8, headers: &[u8], icmp: &[u8]) -> Vec<u8> {
     let (src, dst) = (address(1), address(2));
+    let message = summed(src, dst, icmp);
+    ipv6(src, dst, first, &[headers, &message].concat())
+}
+
+/// An ICMPv6 packet between these, with a right checksum.
+pub fn icmpv6_of(src: Ipv6Addr, dst: Ipv6Addr, icmp: &[u8]) -> Vec<u8> {
+    ipv6(src, dst, ICMPV6, &summed(src, dst, icmp))
+}
+
+/// The message with a right checksum.
+fn summed(src: Ipv6Addr, dst: Ipv6Addr, icmp: &[u8]) -> Vec<u8> {
     let mut pseudo = [src.octets(), dst.octets()].concat();
     pseudo.extend((icmp.len() as u32).to_be_bytes());
     pseudo.extend([0, 0, 0, ICMPV6]);
@@ -39,7 +50,7 @@ pub fn icmpv6_behind(first: u8, headers: &[u8], icmp: &[u8]) -> Vec<u8> {
     icmp[2..4].fill(0);
     let sum = checksum(&[&pseudo[..], &icmp].concat());
     icmp[2..4].copy_from_slice(&sum);
-    ipv6(src, dst, first, &[headers, &icmp].concat())
+    icmp
 }
 
 /// An IPv6 packet.
