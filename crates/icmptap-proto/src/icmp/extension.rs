@@ -51,16 +51,15 @@ impl<'a> Parts<'a> {
 }
 
 /// Finds the quoted packet and the extensions of a message.
-#[inline]
+#[inline(always)]
 pub(super) fn split<'a>(icmp_type: Type, message: Message<'a>) -> Parts<'a> {
     let Some(data) = message.bytes.get(HEADER_LEN..) else {
         return Parts::NONE;
     };
-    let extensions = |at| Extensions::decode(data.get(at..)?, message.is_whole());
     if let Type::V4(v4::Type::EXTENDED_ECHO_REQUEST) | Type::V6(v6::Type::EXTENDED_ECHO_REQUEST) =
         icmp_type
     {
-        let extensions = extensions(0);
+        let extensions = Extensions::decode(data, message.is_whole());
         return Parts {
             quoted: None,
             extensions,
@@ -75,25 +74,34 @@ pub(super) fn split<'a>(icmp_type: Type, message: Message<'a>) -> Parts<'a> {
     };
     let said = usize::from(message.bytes[at]) * unit;
     if (QUOTE_MIN..=data.len()).contains(&said) {
-        return Parts::quote(data, said, extensions(said));
+        let extensions = Extensions::decode(&data[said..], message.is_whole());
+        return Parts::quote(data, said, extensions);
     }
-    // RFC 4884 does not allow this length: of a router that counts in other units,
-    // or the quote without its padding, or nothing. Where that says, or where
-    // routers put extensions before there was a length, they have to prove that
-    // they are some.
-    let proven = [said, QUOTE_MIN]
-        .into_iter()
-        .filter(|at| *at != 0)
-        .find_map(|at| {
-            let extensions = extensions(at)?;
-            let is_proven = extensions.checksum == Checksum::Good
-                || (at == QUOTE_MIN && extensions.fits_without_checksum(data));
-            is_proven.then_some((at, extensions))
-        });
-    match proven {
-        Some((at, extensions)) => Parts::quote(data, at, Some(extensions)),
-        None => Parts::quote(data, data.len(), None),
+    // Most quotes are shorter than one that is followed by extensions.
+    if said == 0 && data.len() <= QUOTE_MIN {
+        return Parts::quote(data, data.len(), None);
     }
+    split_unsaid(data, said, message.is_whole())
+}
+
+/// RFC 4884 does not allow the length that the message says: it is of a router that
+/// counts in other units, or the quote without its padding, or nothing. Where it
+/// says, or where routers put extensions before there was a length, they have to
+/// prove that they are some.
+#[inline(never)]
+fn split_unsaid(data: &[u8], said: usize, is_whole: bool) -> Parts<'_> {
+    for at in [said, QUOTE_MIN] {
+        let bytes = data.get(at..).filter(|_| at != 0);
+        let Some(extensions) = bytes.and_then(|bytes| Extensions::decode(bytes, is_whole)) else {
+            continue;
+        };
+        if extensions.checksum == Checksum::Good
+            || (at == QUOTE_MIN && extensions.fits_without_checksum(data))
+        {
+            return Parts::quote(data, at, Some(extensions));
+        }
+    }
+    Parts::quote(data, data.len(), None)
 }
 
 /// An extension structure (RFC 4884, version 2).

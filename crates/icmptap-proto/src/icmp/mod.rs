@@ -67,10 +67,16 @@ impl<'a> Icmp<'a> {
             extensions,
             beside_extensions,
         } = extension::split(icmp_type, message);
-        // The type is asked first: the body of another one is then not needed.
-        let quote = match (icmp_type, body) {
-            (Type::V6(v6::Type::REDIRECT), Body::NeighborRedirect(redirect)) => redirect.quote(),
-            _ => quoted.and_then(|packet| Quote::decode(packet, message.depth)),
+        // Not out of the body: most who look at a quote do not need that.
+        let quote = match icmp_type {
+            Type::V6(v6::Type::REDIRECT) => {
+                ndp::Redirect::decode(message).and_then(|redirect| redirect.quote())
+            }
+            // Without a closure, which would not be inlined.
+            _ => match quoted {
+                Some(packet) => Quote::decode(packet, message.depth),
+                None => None,
+            },
         };
         Self {
             icmp_type,

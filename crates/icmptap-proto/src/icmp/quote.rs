@@ -89,25 +89,32 @@ impl<'a> Quote<'a> {
             }
         };
         let protocol = chain.next_header;
-        let has_start = chain.is_whole && fragment_offset == Some(0);
-        let transport = bytes
-            .get(chain.end..)
-            .filter(|_| has_start)
-            .and_then(|bytes| {
-                // What fills up the quote is not of the packet. A length that
-                // cannot be, as some routers have it here, says nothing.
-                let len = ip
-                    .total_len()
-                    .and_then(|len| (len as usize).checked_sub(chain.end));
-                let bytes = &bytes[..bytes.len().min(len.unwrap_or(usize::MAX))];
-                let len = len.filter(|_| !is_fragment);
-                Transport::decode(protocol, Message { bytes, len, depth })
-            });
+        let total = ip.total_len();
+        let start = match bytes.get(chain.end..) {
+            Some(bytes) if chain.is_whole && fragment_offset == Some(0) => bytes,
+            _ => &[],
+        };
+        // What fills up the quote is not of the packet. A length that cannot be, as
+        // some routers have it here, says nothing.
+        let len = match total {
+            Some(total) => (total as usize).checked_sub(chain.end),
+            None => None,
+        };
+        let start = match len {
+            Some(len) if len < start.len() => &start[..len],
+            _ => start,
+        };
+        let message = Message {
+            bytes: start,
+            len: len.filter(|_| !is_fragment),
+            depth,
+        };
+        let transport = Transport::decode(protocol, message);
         Some(Self {
             src: ip.src(),
             dst: ip.dst(),
             protocol,
-            len: ip.total_len(),
+            len: total,
             ttl: ip.ttl(),
             fragment_offset,
             transport: transport.unwrap_or(Transport::None),
