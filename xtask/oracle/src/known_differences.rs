@@ -184,18 +184,186 @@ pub(super) const ALL: &[KnownDifference] = &[
         why: BAD_LENGTH,
     },
     KnownDifference {
-        kinds: "ICMPv6: router advertisement with a prefix that is too short",
-        key: "icmp.options.0.data",
-        ours: "40c000000000",
+        kinds: "ICMPv6: router advertisement with half an option's head",
+        key: "icmp.options.1.*",
+        ours: SOMETHING,
         theirs: NOTHING,
         why: BAD_LENGTH,
     },
     KnownDifference {
-        kinds: "ICMPv6: router advertisement with a prefix that is too short",
+        kinds: "ICMPv6: router advertisement with a malformed *",
+        key: "icmp.options.0.data",
+        ours: SOMETHING,
+        theirs: NOTHING,
+        why: IGNORED,
+    },
+    KnownDifference {
+        kinds: "ICMPv6: router advertisement with a malformed *",
         key: "icmp.options.0.*",
         ours: NOTHING,
         theirs: SOMETHING,
+        why: IGNORED,
+    },
+    KnownDifference {
+        kinds: "ICMPv6: MLD query of neither version",
+        key: "icmp.data",
+        ours: SOMETHING,
+        theirs: NOTHING,
+        why: IGNORED,
+    },
+    KnownDifference {
+        kinds: "ICMPv6: MLD query of neither version",
+        key: "icmp.*",
+        ours: NOTHING,
+        theirs: SOMETHING,
+        why: IGNORED,
+    },
+    KnownDifference {
+        kinds: "ICMPv6: *, cut short",
+        key: "icmp.data",
+        ours: SOMETHING,
+        theirs: NOTHING,
         why: BAD_LENGTH,
+    },
+    KnownDifference {
+        kinds: "*",
+        key: "icmp.*malformed",
+        ours: "true",
+        theirs: NOTHING,
+        why: "tshark has no field for what receivers have to ignore",
+    },
+    KnownDifference {
+        kinds: "*",
+        key: "icmp.trailing",
+        ours: SOMETHING,
+        theirs: NOTHING,
+        why: LEFT_OVER,
+    },
+    KnownDifference {
+        kinds: "*time exceeded with half an extension",
+        key: "icmp.extensions.trailing",
+        ours: "0008",
+        theirs: NOTHING,
+        why: LEFT_OVER,
+    },
+    KnownDifference {
+        kinds: "*time exceeded with an interface whose address is not IP",
+        key: "icmp.extensions.objects.0.*",
+        ours: SOMETHING,
+        theirs: NOTHING,
+        why: "tshark gives up at an address whose length is not known",
+    },
+    KnownDifference {
+        kinds: "*time exceeded with a label stack of three bytes",
+        key: "icmp.extensions.objects.0.data",
+        ours: "010203",
+        theirs: NOTHING,
+        why: BAD_LENGTH,
+    },
+    KnownDifference {
+        kinds: "*time exceeded with a length beyond its end",
+        key: "icmp.extensions.*",
+        ours: SOMETHING,
+        theirs: NOTHING,
+        why: OLD_ROUTER,
+    },
+    KnownDifference {
+        kinds: "ICMPv4: time exceeded with MPLS* a length in bytes*",
+        key: "icmp.extensions.*",
+        ours: SOMETHING,
+        theirs: NOTHING,
+        why: OLD_ROUTER,
+    },
+    KnownDifference {
+        kinds: "ICMPv6: time exceeded with MPLS and a length in words",
+        key: "icmp.extensions.*",
+        ours: SOMETHING,
+        theirs: NOTHING,
+        why: OLD_ROUTER,
+    },
+    KnownDifference {
+        kinds: "ICMPv4: time exceeded with MPLS and a length without the padding",
+        key: "icmp.extensions.checksum",
+        ours: "good",
+        theirs: "unknown",
+        why: OLD_ROUTER,
+    },
+    KnownDifference {
+        kinds: "ICMPv4: time exceeded with MPLS and a length without the padding",
+        key: "icmp.extensions.*",
+        ours: SOMETHING,
+        theirs: NOTHING,
+        why: OLD_ROUTER,
+    },
+    KnownDifference {
+        kinds: "ICMPv6: router advertisement with a DNS search list with a dot in a label",
+        key: "icmp.options.0.domains.0",
+        ours: r"a\.b\.c.org",
+        theirs: "a.b.c.org",
+        why: "a dot within a label is not one between two",
+    },
+    KnownDifference {
+        kinds: "ICMPv6: router advertisement with a provisioning domain",
+        key: "icmp.options.0.pvd.*",
+        ours: SOMETHING,
+        theirs: NOTHING,
+        why: UNKNOWN_OPTION,
+    },
+    KnownDifference {
+        kinds: "ICMPv6: router advertisement with a provisioning domain",
+        key: "icmp.options.0.data",
+        ours: NOTHING,
+        theirs: SOMETHING,
+        why: UNKNOWN_OPTION,
+    },
+    KnownDifference {
+        kinds: "ICMPv6: neighbour solicitation that registers as RFC 8505 has it",
+        key: "icmp.options.0.*",
+        ours: SOMETHING,
+        theirs: NOTHING,
+        why: "tshark 4.0 knows the option as RFC 6775 has it",
+    },
+    KnownDifference {
+        kinds: "ICMPv6: neighbour solicitation with a timestamp",
+        key: "icmp.options.0.seconds",
+        ours: "1593835520",
+        theirs: "Jul  4, 2020 04:05:20.000000000 UTC",
+        why: DATE,
+    },
+    KnownDifference {
+        kinds: "ICMPv6: neighbour solicitation with a timestamp",
+        key: "icmp.options.0.fraction",
+        ours: "0",
+        theirs: NOTHING,
+        why: DATE,
+    },
+    KnownDifference {
+        kinds: "ICMPv6: neighbour solicitation with a signature",
+        key: "icmp.options.0.signature",
+        ours: SOMETHING,
+        theirs: NOTHING,
+        why: "how long it is depends on the key; tshark takes all of it for padding",
+    },
+    KnownDifference {
+        kinds: "ICMPv6: certification path *",
+        key: "icmp.options.0.name",
+        ours: "anchor.db",
+        theirs: SOMETHING,
+        why: "tshark shows the lengths of labels as characters",
+    },
+    KnownDifference {
+        kinds: "ICMPv6: RPL *",
+        key: "icmp.rpl.options.*.data",
+        ours: SOMETHING,
+        theirs: NOTHING,
+        why: "icmptap gives the bytes of an option, tshark what they mean",
+    },
+    KnownDifference {
+        kinds: "ICMPv6: RPL DIS",
+        key: "checksum",
+        ours: "unknown",
+        theirs: "good",
+        why: MALFORMED,
     },
 ];
 
@@ -203,6 +371,12 @@ const CUT_SHORT: &str = "what a type says is given whole or not at all";
 const CHECKSUM_FIRST: &str =
     "tshark does not read an ICMPv4 header whose checksum it cannot compute";
 const MALFORMED: &str = "of a header that is not all there, type and code are read and no more";
+const LEFT_OVER: &str = "tshark does not give what is left over";
+const IGNORED: &str = "what receivers have to ignore is given as the bytes that are there";
+const OLD_ROUTER: &str =
+    "its length is none that RFC 4884 allows, and at byte 128 is what can only be an extension";
+const UNKNOWN_OPTION: &str = "tshark 4.0 does not know the option";
+const DATE: &str = "tshark makes a date of both";
 const BAD_LENGTH: &str = "what does not have its length is given as the bytes that are there";
 
 impl KnownDifference {

@@ -38,19 +38,28 @@ pub(super) fn read(layers: &Tree) -> Option<Fields> {
     let message = layers.tree(name);
     let status = message.and_then(|message| message.number(&format!("{name}.checksum.status")));
     fields.put("checksum", checksum(status));
-    let icmp = message.and_then(|message| {
-        let number = |what| u8::try_from(message.number(&format!("{name}.{what}"))?).ok();
-        Some((number("type")?, number("code")?))
-    });
-    if let (Some(message), Some((number, code))) = (message, icmp) {
+    icmp(&mut fields, layers, ip.family);
+    Some(fields)
+}
+
+/// The ICMP message among the layers, if its type and code are there.
+fn icmp(fields: &mut Fields, layers: &Tree, family: Family) {
+    let name = match family {
+        Family::V4 => "icmp",
+        Family::V6 => "icmpv6",
+    };
+    let Some(message) = layers.tree(name) else {
+        return;
+    };
+    let number = |what| u8::try_from(message.number(&format!("{name}.{what}"))?).ok();
+    if let (Some(number), Some(code)) = (number("type"), number("code")) {
         fields.put("icmp.type", number);
         fields.put("icmp.code", code);
-        match ip.family {
-            Family::V4 => v4(&mut fields, number, message),
-            Family::V6 => v6(&mut fields, number, message),
+        match family {
+            Family::V4 => v4(fields, number, message),
+            Family::V6 => v6(fields, number, code, message),
         }
     }
-    Some(fields)
 }
 
 /// `PROTO_CHECKSUM_E_…` of Wireshark's `epan/proto.h`.
@@ -81,10 +90,15 @@ impl<'a> Ip<'a> {
         let (name, tree) = layers
             .subtrees()
             .find(|(name, _)| matches!(*name, "ip" | "ipv6"))?;
-        match name {
-            "ip" => Self::v4(tree),
-            _ => Self::v6(tree),
+        if name == "ipv6" {
+            return Self::v6(tree);
         }
+        let mut ip = Self::v4(tree)?;
+        // In IPv4 it is a layer of its own.
+        if let Some(header) = layers.tree("ah").filter(|_| ip.protocol == 51) {
+            ip.step_over_authentication(header)?;
+        }
+        Some(ip)
     }
 
     fn v4(tree: &'a Tree) -> Option<Self> {
@@ -122,11 +136,9 @@ impl<'a> Ip<'a> {
             let field = |what: &str| header.number(&format!("ipv6.{name}.{what}"));
             let (len, next) = match name {
                 "hopopts" | "dstopts" | "routing" => (field("len_oct"), field("nxt")),
-                // Counted in words of 4 bytes, less two (RFC 4302).
                 "ah" => {
-                    let words = header.number("ah.length");
-                    let next = header.number("ah.next_header");
-                    (words.map(|words| (words + 2) * 4), next)
+                    ip.step_over_authentication(header)?;
+                    continue;
                 }
                 "fraghdr" => {
                     let (offset, more) = (field("offset")? * 8, field("more") == Some(1));
@@ -140,6 +152,13 @@ impl<'a> Ip<'a> {
             ip.protocol = next?;
         }
         Some(ip)
+    }
+
+    fn step_over_authentication(&mut self, header: &Tree) -> Option<()> {
+        // Counted in words of 4 bytes, less two (RFC 4302).
+        self.header_len += (header.number("ah.length")? + 2) * 4;
+        self.protocol = header.number("ah.next_header")?;
+        Some(())
     }
 }
 
@@ -175,7 +194,7 @@ fn v4(fields: &mut Fields, number: u8, message: &Tree) {
     extensions(fields, message);
 }
 
-fn v6(fields: &mut Fields, number: u8, message: &Tree) {
+fn v6(fields: &mut Fields, number: u8, code: u8, message: &Tree) {
     fields.copy("icmp.id", message, "icmpv6.echo.identifier");
     match number {
         160 => {
@@ -191,6 +210,10 @@ fn v6(fields: &mut Fields, number: u8, message: &Tree) {
         130..=132 => listeners(fields, number, message),
         133..=137 => neighbours(fields, number, message),
         143 => report(fields, message),
+        141 | 142 => neighbour_options(fields, message),
+        144..=147 => mobile(fields, message),
+        148 | 149 => certification_path(fields, message),
+        155 => rpl(fields, code, message),
         _ => (),
     }
     quote(fields, message);
@@ -233,16 +256,8 @@ fn quote(fields: &mut Fields, message: &Tree) {
         33 => ("dccp", "dccp"),
         132 => ("sctp", "sctp"),
         136 => ("udplite", "udp"),
-        1 => return quoted_icmp(fields, place, "icmp", "ident", "seq"),
-        58 => {
-            return quoted_icmp(
-                fields,
-                place,
-                "icmpv6",
-                "echo.identifier",
-                "echo.sequence_number",
-            );
-        }
+        1 => return quoted_icmp(fields, place, Family::V4),
+        58 => return quoted_icmp(fields, place, Family::V6),
         _ => return,
     };
     let Some(transport) = place.tree(layer) else {
@@ -261,16 +276,12 @@ fn quote(fields: &mut Fields, message: &Tree) {
     fields.copy("icmp.quote.tcp_seq", transport, "tcp.seq");
 }
 
-fn quoted_icmp(fields: &mut Fields, place: &Tree, layer: &str, id: &str, seq: &str) {
-    let Some(inner) = place.tree(layer) else {
-        return;
-    };
-    for (key, what) in [("type", "type"), ("code", "code"), ("id", id), ("seq", seq)] {
-        fields.copy(
-            &format!("icmp.quote.icmp.{key}"),
-            inner,
-            &format!("{layer}.{what}"),
-        );
+/// A quoted message is read like any other.
+fn quoted_icmp(fields: &mut Fields, place: &Tree, family: Family) {
+    let mut quoted = Fields::default();
+    icmp(&mut quoted, place, family);
+    for (key, value) in quoted.0 {
+        fields.put(&format!("icmp.quote.{key}"), value);
     }
 }
 
@@ -365,8 +376,75 @@ fn neighbours(fields: &mut Fields, number: u8, message: &Tree) {
         }
         _ => (),
     }
+    neighbour_options(fields, message);
+}
+
+fn neighbour_options(fields: &mut Fields, message: &Tree) {
     for (nth, option) in message.trees("icmpv6.opt").enumerate() {
         neighbour_option(fields, nth, option);
+    }
+}
+
+fn mobile(fields: &mut Fields, message: &Tree) {
+    fields.copy("icmp.id", message, "icmpv6.mip6.identifier");
+    fields.list(
+        "icmp.home_agents",
+        message,
+        "icmpv6.mip6.home_agent_address",
+    );
+    if let Some(flags) = message.tree("icmpv6.mip6.flag_tree") {
+        fields.flag("icmp.managed", flags, "icmpv6.mip6.flag.m");
+        fields.flag("icmp.other", flags, "icmpv6.mip6.flag.o");
+    }
+    neighbour_options(fields, message);
+}
+
+fn certification_path(fields: &mut Fields, message: &Tree) {
+    fields.copy("icmp.id", message, "icmpv6.send.identifier");
+    fields.copy("icmp.component", message, "icmpv6.send.component");
+    fields.copy("icmp.all_components", message, "icmpv6.send.all_components");
+    neighbour_options(fields, message);
+}
+
+fn rpl(fields: &mut Fields, code: u8, message: &Tree) {
+    let Some(name) = ["dis", "dio", "dao", "daoack"].get(usize::from(code)) else {
+        return;
+    };
+    for (key, what) in [
+        ("instance", "instance"),
+        ("version", "version"),
+        ("rank", "rank"),
+        ("trigger", "dtsn"),
+        ("dodag", "dagid"),
+        ("dodag", "dodagid"),
+        ("sequence", "sequence"),
+        ("status", "status"),
+    ] {
+        let field = format!("icmpv6.rpl.{name}.{what}");
+        fields.copy(&format!("icmp.rpl.{key}"), message, &field);
+    }
+    if let Some(flags) = message.tree("icmpv6.rpl.dio.flag_tree") {
+        fields.flag("icmp.rpl.grounded", flags, "icmpv6.rpl.dio.flag.g");
+        fields.copy("icmp.rpl.mode", flags, "icmpv6.rpl.dio.flag.mop");
+        fields.copy(
+            "icmp.rpl.preference",
+            flags,
+            "icmpv6.rpl.dio.flag.preference",
+        );
+    }
+    if let Some(flags) = message.tree("icmpv6.rpl.dao.flag_tree") {
+        fields.flag(
+            "icmp.rpl.wants_acknowledgement",
+            flags,
+            "icmpv6.rpl.dao.flag.k",
+        );
+    }
+    let options = message
+        .trees("icmpv6.opt")
+        .filter(|option| option.number("icmpv6.rpl.opt.type") > Some(1));
+    for (nth, option) in options.enumerate() {
+        let key = format!("icmp.rpl.options.{nth}.type");
+        fields.copy(&key, option, "icmpv6.rpl.opt.type");
     }
 }
 
@@ -410,6 +488,16 @@ fn neighbour_option(fields: &mut Fields, nth: usize, option: &Tree) {
         let lengths = [96, 64, 56, 48, 40, 32];
         fields.put(&key("prefix_len"), lengths[code as usize % 6]);
     }
+    fields.list(&key("addresses"), option, "icmpv6.opt.ipv6_address");
+    fields.copy(&key("status"), option, "icmpv6.opt.aro.status");
+    fields.bytes(&key("owner"), option, "icmpv6.opt.aro.eui64");
+    if let Some(minutes) = option.number("icmpv6.opt.aro.registration_lifetime") {
+        fields.put(&key("lifetime"), minutes * 60);
+    }
+    fields.bytes(&key("key_hash"), option, "icmpv6.opt.rsa.key_hash");
+    fields.copy(&key("seconds"), option, "icmpv6.opt.timestamp");
+    fields.copy(&key("name_type"), option, "icmpv6.opt.name_type");
+    fields.copy(&key("name"), option, "icmpv6.opt.name_type.fqdn");
     fields.bytes(&key("data"), option, "icmpv6.opt.nonce");
     fields.bytes(&key("data"), option, "icmpv6.data");
     // What icmptap leaves as bytes. Those that are reserved are zero.

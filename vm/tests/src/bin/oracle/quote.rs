@@ -157,6 +157,18 @@ pub(crate) fn extension_sets() -> Vec<(&'static str, Vec<u8>)> {
             extensions(&[(2, 0x8c, [&index[..], &ipv6].concat())]),
         ),
         (
+            "an interface whose address is not IP",
+            extensions(&[(
+                2,
+                0x8c,
+                [&index[..], &[0x40, 5, 0, 0, 2, 0, 0, 0, 0, 1, 0, 0]].concat(),
+            )]),
+        ),
+        (
+            "a label stack of three bytes",
+            extensions(&[(1, 1, vec![1, 2, 3])]),
+        ),
+        (
             "a next hop's IPv4 address",
             extensions(&[(2, 0xc4, ipv4.clone())]),
         ),

@@ -102,9 +102,22 @@ fn quotes() -> Vec<Kind> {
     later.fragment_offset = 1480;
     let whole = ipv4(17, &udp());
     let error = message(3, 3, [0; 4], &ipv4(17, &udp()));
+    let reply = message(
+        14,
+        0,
+        [0, 5, 0, 6],
+        &[[0, 0, 0, 1], [0, 0, 0, 2], [0, 0, 0, 3]].concat(),
+    );
+    let authenticated = [&[17, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1][..], &udp()].concat();
     kinds.extend([
         of("an echo request", &ipv4(1, &ping())),
         of("a timestamp request", &ipv4(1, &timestamp())),
+        of("a timestamp reply", &ipv4(1, &reply)),
+        of(
+            "UDP behind an authentication header",
+            &ipv4(51, &authenticated),
+        ),
+        of("UDP, and more behind it", &[&whole[..], b"more"].concat()),
         of("an ICMP error", &ipv4(1, &error)),
         of("IPv6 in IPv4", &ipv4(41, &ipv6(17, &udp()))),
         of("IPv4 in IPv4", &ipv4(4, &ipv4(17, &udp()))),
@@ -139,6 +152,8 @@ fn extended() -> Vec<Kind> {
         })
         .collect();
     let label = extensions(&[mpls(&[(77, 0, 9)])]);
+    let mut unsummed = label.clone();
+    unsummed[2..4].fill(0);
     let mut too_long = label.clone();
     too_long.truncate(6);
     kinds.extend([
@@ -161,6 +176,18 @@ fn extended() -> Vec<Kind> {
         kind(
             "time exceeded with a length beyond its end",
             message(11, 0, [0, 200, 0, 0], &with(&label)),
+        ),
+        kind(
+            "time exceeded with MPLS and a length in bytes",
+            message(11, 0, [0, 128, 0, 0], &with(&label)),
+        ),
+        kind(
+            "time exceeded with MPLS, a length in bytes and no checksum",
+            message(11, 0, [0, 128, 0, 0], &with(&unsummed)),
+        ),
+        kind(
+            "time exceeded with MPLS and a length without the padding",
+            message(11, 0, [0, 9, 0, 0], &with(&label)),
         ),
         kind(
             "time exceeded with a length and nothing behind",

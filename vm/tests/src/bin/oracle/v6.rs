@@ -23,7 +23,10 @@ pub(crate) fn kinds() -> Vec<Kind> {
     kinds.extend(routers());
     kinds.extend(neighbours());
     kinds.extend(options());
+    kinds.extend(secure());
     kinds.extend(listeners());
+    kinds.extend(mobile());
+    kinds.extend(rpl());
     kinds.extend(others());
     kinds.extend(headers());
     kinds.extend(fragments());
@@ -194,6 +197,10 @@ fn extended() -> Vec<Kind> {
         kind(
             "time exceeded with MPLS and no length",
             message(3, 0, [0; 4], &with(&label)),
+        ),
+        kind(
+            "time exceeded with MPLS and a length in words",
+            message(3, 0, [32, 0, 0, 0], &with(&label)),
         ),
         kind(
             "time exceeded with a length beyond its end",
@@ -372,12 +379,55 @@ fn options() -> Vec<Kind> {
         ),
         ("half an option's head", [link, &[5]].concat()),
         (
-            "a prefix that is too short",
+            "a malformed prefix, 8 bytes",
             vec![3, 1, 64, 0xc0, 0, 0, 0, 0],
         ),
         (
-            "a DNS server that is too short",
+            "a malformed DNS server, no address",
             option(&[25, 0, 0, 0], &[&lifetime]),
+        ),
+        (
+            "a malformed DNS search list, no name",
+            option(&[31, 0, 0, 0], &[&lifetime]),
+        ),
+        (
+            "a malformed DNS search list, garbage",
+            option(&[31, 0, 0, 0], &[&lifetime, b"\x03lab\x00\x9a\x11\x07"]),
+        ),
+        (
+            "a DNS search list with a dot in a label",
+            option(&[31, 0, 0, 0], &[&lifetime, b"\x05a.b.c\x03org\x00"]),
+        ),
+        (
+            "a malformed MTU, 16 bytes",
+            option(&[5, 0, 0, 0, 0, 0, 5, 0], &[&[0; 8]]),
+        ),
+        (
+            "a malformed prefix, 40 bytes",
+            option(&prefix(), &[&[0; 8]]),
+        ),
+        ("a malformed prefix, 129 bits", {
+            let mut option = prefix();
+            option[2] = 129;
+            option
+        }),
+        (
+            "a malformed NAT64 prefix, 24 bytes",
+            option(
+                &[38, 0, 0x25, 0x80],
+                &[&address("64:ff9b::")[..12], &[0; 8]],
+            ),
+        ),
+        (
+            "a NAT64 prefix of 32 bits, and more",
+            option(
+                &[38, 0, 0x25, 0x85],
+                &[&address("2001:db8:1:2:3:4::")[..12]],
+            ),
+        ),
+        (
+            "a provisioning domain",
+            option(&[21, 0, 0xc0, 1, 0, 7], &[b"\x03pvd\x07example\x00"]),
         ),
     ];
     list.into_iter()
@@ -389,6 +439,110 @@ fn options() -> Vec<Kind> {
             )
         })
         .collect()
+}
+
+/// Secure and inverse neighbour discovery, and the registration of addresses.
+fn secure() -> Vec<Kind> {
+    let target = address("fd00::99");
+    let owner = [2, 0, 0, 0xff, 0xfe, 0, 0, 1];
+    let addresses = |number: u8| {
+        let list = [address("fd00::1"), address("fd00::2")].concat();
+        [&[number, 5, 0, 0, 0, 0, 0, 0][..], &list].concat()
+    };
+    let registration = [&[33, 2, 1, 0, 0, 0, 0, 60][..], &owner].concat();
+    let extended = [&[33, 2, 0, 4, 3, 9, 0, 60][..], &owner].concat();
+    let timestamp = [13, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0x5f, 0, 0, 0, 0, 0];
+    let signature = [&[12, 4, 0, 0][..], &[9; 28]].concat();
+    let anchor = b"\x0f\x02\x02\x01\x06anchor\x02db\x00\x00";
+    let solicitation = |options: &[u8]| message(135, 0, [0; 4], &[&target[..], options].concat());
+    vec![
+        kind(
+            "neighbour solicitation that registers",
+            solicitation(&registration),
+        ),
+        kind(
+            "neighbour solicitation that registers as RFC 8505 has it",
+            solicitation(&extended),
+        ),
+        kind(
+            "neighbour solicitation with a timestamp",
+            solicitation(&timestamp),
+        ),
+        kind(
+            "neighbour solicitation with a signature",
+            solicitation(&signature),
+        ),
+        kind(
+            "inverse neighbour solicitation",
+            message(141, 0, [0; 4], &[source_link(), addresses(9)].concat()),
+        ),
+        kind(
+            "inverse neighbour advertisement",
+            message(142, 0, [0; 4], &[target_link(), addresses(10)].concat()),
+        ),
+        kind(
+            "certification path solicitation",
+            message(148, 0, [0, 7, 0xff, 0xff], anchor),
+        ),
+        kind(
+            "certification path advertisement",
+            message(149, 0, [0, 7, 0, 2], &[&[0, 1, 0, 0][..], anchor].concat()),
+        ),
+    ]
+}
+
+/// Mobile IPv6 (RFC 6275).
+fn mobile() -> Vec<Kind> {
+    let agents = [address("fd00::7"), address("fd00::8")].concat();
+    vec![
+        kind(
+            "home agent address discovery request",
+            message(144, 0, [0, 7, 0, 0], &[]),
+        ),
+        kind(
+            "home agent address discovery reply",
+            message(145, 0, [0, 7, 0, 0], &agents),
+        ),
+        kind(
+            "mobile prefix solicitation",
+            message(146, 0, [0, 7, 0, 0], &[]),
+        ),
+        kind(
+            "mobile prefix advertisement",
+            message(147, 0, [0, 7, 0xc0, 0], &prefix()),
+        ),
+    ]
+}
+
+/// RPL (RFC 6550).
+fn rpl() -> Vec<Kind> {
+    let dodag = address("fd00::1");
+    let configuration = [4, 14, 1, 8, 12, 0, 7, 0, 1, 0, 0, 0, 0, 0xff, 0, 60];
+    let target = [&[5, 18, 0, 128][..], &address("fd00::2")].concat();
+    let transit = [6, 4, 0, 0, 9, 30];
+    let information = [&[0x8b, 7, 0, 0][..], &dodag, &configuration].concat();
+    vec![
+        kind("RPL DIS", message(155, 0, [0; 2], &[])),
+        kind("RPL DIO", message(155, 1, [30, 240, 1, 0], &information)),
+        kind(
+            "RPL DAO",
+            message(
+                155,
+                2,
+                [30, 0xc0, 0, 241],
+                &[&dodag[..], &target, &[1, 2, 0, 0], &transit].concat(),
+            ),
+        ),
+        kind(
+            "RPL DAO without a graph",
+            message(155, 2, [30, 0, 0, 241], &target),
+        ),
+        kind("RPL DAO-ACK", message(155, 3, [30, 0x80, 241, 130], &dodag)),
+        kind(
+            "RPL DAO-ACK without a graph",
+            message(155, 3, [30, 0, 241, 0], &[]),
+        ),
+    ]
 }
 
 /// Multicast listener discovery, behind a router alert as it has to be.
@@ -464,6 +618,10 @@ fn listeners() -> Vec<Kind> {
                 data
             }),
         ),
+        of(
+            "MLD query of neither version",
+            message(130, 0, delay(1000), &[&group[..], &[2, 125]].concat()),
+        ),
         of("MLDv2 report, one record", report(1, &six[3..4])),
         of("MLDv2 report, every type of record", report(6, &six)),
         of(
@@ -535,9 +693,7 @@ fn others() -> Vec<Kind> {
             message(161, 0, [0, 9, 3, 0b0100_0111], &[]),
         ),
     ];
-    for number in [
-        0, 5, 100, 127, 141, 142, 144, 145, 146, 147, 148, 149, 150, 154, 155, 158, 200, 255,
-    ] {
+    for number in [0, 5, 100, 127, 150, 154, 158, 200, 255] {
         kinds.push(kind(
             format!("type {number}"),
             message(number, 0, [1, 2, 3, 4], &[0; 16]),
@@ -578,6 +734,18 @@ fn headers() -> Vec<Kind> {
             Some((128, 0)),
         )
     };
+    // Its sum is over the home address (RFC 6275, section 11.3.1).
+    let mut away = Ipv6::icmp(request(1, b"away"));
+    let (care_of, home) = (
+        away.src,
+        Ipv6Addr::from([0xfd, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7]),
+    );
+    away.src = home;
+    let mut away = away.summed();
+    away.src = care_of;
+    away.extensions = vec![(DESTINATION_OPTIONS, {
+        [&[0, 2, 1, 2, 0, 0, 0xc9, 16][..], &home.octets()].concat()
+    })];
     let atomic = (FRAGMENT, vec![0, 0, 0, 0, 0, 0, 0, 5]);
     let tagged = Kind {
         name: "ICMPv6: echo request, priority-tagged".into(),
@@ -606,6 +774,11 @@ fn headers() -> Vec<Kind> {
         packet(
             "echo request on a source route",
             routed.bytes(),
+            Some((128, 0)),
+        ),
+        packet(
+            "echo request with a home address",
+            away.bytes(),
             Some((128, 0)),
         ),
         tagged,
