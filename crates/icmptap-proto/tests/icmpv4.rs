@@ -223,8 +223,12 @@ fn where_extensions_start() {
         other[at] = value;
         other
     };
+    // Objects that fit, but not of whole words.
+    let mut halves = unsummed[..132].to_vec();
+    halves.extend([0, 6, 9, 1, 0, 0].repeat(2));
     for other in [
         longer,
+        halves,
         changed(133, 4),
         changed(133, 7),
         changed(133, 12),
