@@ -1,6 +1,7 @@
 //! Events as lines for people.
 
 mod colour;
+mod extension;
 mod message;
 mod option;
 mod time;

@@ -7,6 +7,7 @@
 //! follows: what lies between two markers in one capture pairs with what lies
 //! between them in the other. One CPU makes that true, so there must be only one.
 
+mod discovery;
 mod lab;
 mod quote;
 mod real;
@@ -80,7 +81,7 @@ fn main() {
     );
     listener.wait_for("listening on");
 
-    let kinds: Vec<Kind> = [real::kinds(), v4::kinds(), v6::kinds()]
+    let kinds: Vec<Kind> = [real::kinds(), v4::kinds(), v6::kinds(), discovery::kinds()]
         .into_iter()
         .flatten()
         .collect();
