@@ -421,6 +421,30 @@ fn a_query_of_neither_version_is_none() {
 }
 
 #[test]
+fn home_agents_are_whole_addresses() {
+    for (len, total, expected) in [
+        (8, 8, Some(0)),
+        (24, 24, Some(1)),
+        (30, 30, None),
+        (30, 40, Some(1)),
+    ] {
+        let bytes = vec![0; len];
+        let icmp = Icmp::decode(
+            Type::HOME_AGENT_DISCOVERY_REPLY.into(),
+            0,
+            &bytes,
+            Some(total),
+        );
+        let agents = match icmp.body {
+            Body::HomeAgentDiscoveryReply(agents) => Some(agents.iter().count()),
+            Body::Malformed(_) => None,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(agents, expected, "{len} of {total}");
+    }
+}
+
+#[test]
 fn numbers_with_exponents() {
     let query = |code: u16, interval: u8, len: usize| {
         let [high, low] = code.to_be_bytes();
