@@ -96,10 +96,11 @@ fn with_rights_over_its_own_namespace_only_one_hears_that() {
     let stderr = String::from_utf8(result.stderr).expect("text");
     assert!(result.status.success(), "{stdout}{stderr}");
     let lines: Vec<&str> = stdout.lines().collect();
-    let [events @ .., inode] = &lines[..] else {
+    let [events @ .., summary, inode] = &lines[..] else {
         panic!("{stdout}{stderr}");
     };
     assert_eq!(events.len(), 2, "{stdout}{stderr}");
+    assert!(summary.contains(r#""kind":"summary""#), "{summary}");
     for event in events {
         let event: serde_json::Value = serde_json::from_str(event).expect("JSON");
         assert_eq!(event["dst"], "127.0.0.1");
