@@ -12,6 +12,7 @@ use super::{
 };
 use crate::icmp::{self, Body, Transport, mld, protocol_word, v4};
 
+// What few messages have is in boxes, because the whole is moved for each line.
 /// An ICMP message.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -55,7 +56,7 @@ pub(super) struct Icmp {
     local: Option<bool>,
     /// Of an extended echo reply.
     #[serde(flatten)]
-    extended: Option<ExtendedEchoReply>,
+    extended: Option<Box<ExtendedEchoReply>>,
     /// Of a router advertisement: how long it holds, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     lifetime: Option<u16>,
@@ -64,7 +65,7 @@ pub(super) struct Icmp {
     routers: Option<Vec<Router>>,
     /// Of an ICMPv6 router advertisement.
     #[serde(flatten)]
-    advertisement: Option<RouterAdvertisement>,
+    advertisement: Option<Box<RouterAdvertisement>>,
     /// Of a mobile prefix advertisement.
     #[serde(flatten)]
     mobile_prefixes: Option<MobilePrefixes>,
@@ -79,7 +80,7 @@ pub(super) struct Icmp {
     all_components: Option<u16>,
     /// Of an RPL control message.
     #[serde(skip_serializing_if = "Option::is_none")]
-    rpl: Option<Rpl>,
+    rpl: Option<Box<Rpl>>,
     /// Of a neighbour advertisement.
     #[serde(flatten)]
     neighbor: Option<NeighborFlags>,
@@ -101,7 +102,7 @@ pub(super) struct Icmp {
     group: Option<Ipv6Addr>,
     /// Of a multicast listener query, version 2.
     #[serde(flatten)]
-    query: Option<MulticastQuery>,
+    query: Option<Box<MulticastQuery>>,
     /// Of a multicast listener report, version 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     records: Option<Vec<MulticastRecord>>,
@@ -111,7 +112,7 @@ pub(super) struct Icmp {
     /// What a router appended to an error, and what an extended echo request
     /// asks about.
     #[serde(skip_serializing_if = "Option::is_none")]
-    extensions: Option<Extensions>,
+    extensions: Option<Box<Extensions>>,
     /// Of an error: what follows the quoted packet and is no extension; all of it
     /// if it is no packet. Hexadecimal; missing if there are only zeros.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -229,7 +230,7 @@ impl Icmp {
             mtu: message.mtu().map(|mtu| mtu.0),
             options: options.map(|options| options.iter().map(NdpOption::from).collect()),
             quote: message.quote.as_ref().map(|quote| Box::new(quote.into())),
-            extensions: message.extensions.as_ref().map(Extensions::from),
+            extensions: message.extensions.as_ref().map(|all| Box::new(all.into())),
             trailing: hex_if_any(message.trailing()),
             r#type: message.icmp_type.number(),
             type_name: message.icmp_type.name(),
@@ -249,10 +250,10 @@ impl Icmp {
                 icmp.routers = Some(routers.iter().map(Router::from).collect());
             }
             Body::ExtendedEchoRequest(request) => icmp.local = Some(request.local),
-            Body::ExtendedEchoReply(reply) => icmp.extended = Some(reply.into()),
+            Body::ExtendedEchoReply(reply) => icmp.extended = Some(Box::new(reply.into())),
             Body::RouterAdvertisement(advertisement) => {
                 icmp.lifetime = Some(advertisement.lifetime);
-                icmp.advertisement = Some(advertisement.into());
+                icmp.advertisement = Some(Box::new(advertisement.into()));
             }
             Body::NeighborSolicitation(solicitation) => icmp.target = Some(solicitation.target),
             Body::NeighborAdvertisement(advertisement) => {
@@ -270,7 +271,7 @@ impl Icmp {
             Body::MulticastQuery(query) => {
                 icmp.max_response_ms = Some(query.max_response_ms);
                 icmp.group = Some(query.group);
-                icmp.query = query.v2.map(MulticastQuery::from);
+                icmp.query = query.v2.map(|query| Box::new(query.into()));
             }
             Body::Multicast { group } => icmp.group = Some(group),
             Body::MulticastReport(report) => {
@@ -292,7 +293,7 @@ impl Icmp {
                 icmp.component = Some(message.component);
                 icmp.all_components = Some(message.all_components);
             }
-            Body::Rpl(control) => icmp.rpl = Some(control.into()),
+            Body::Rpl(control) => icmp.rpl = Some(Box::new(control.into())),
             Body::Malformed(data) => {
                 icmp.malformed = true;
                 icmp.data = Some(hex(data));
