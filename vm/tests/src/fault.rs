@@ -302,6 +302,8 @@ fn is_of_no_memory(line: &str) -> bool {
     line.starts_with("FAULT_INJECTION: forcing a failure")
         || line.starts_with("percpu: allocation failed")
         || line.contains(": vmalloc error: ")
+        // By ENOMEM, of a network namespace's own.
+        || line.starts_with("sysctl could not get directory: ") && line.ends_with(" -12")
 }
 
 /// What `__show_mem()` in the kernel's `mm/page_alloc.c` says.

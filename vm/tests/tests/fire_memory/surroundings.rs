@@ -104,6 +104,8 @@ pub(crate) fn a_namespace_is_made(watch: &Watch, tally: &mut Tally) {
     let mut told = 0;
     let ((), stacks) = watch.during(|| {
         for count in span {
+            // Or it would be told of once more.
+            wait_until("the namespace before has ended", || taps_missing() == 0);
             let (result, left, missing) = on_a_thread(count);
             match result {
                 Ok(()) => told += missing,
