@@ -61,8 +61,12 @@ pub(crate) struct Machine {
 /// emulated serial port. Not `tsc=reliable`, which would spare an emulated CPU some
 /// time: a busy host lets the kernel find a wrong rate for that clock. With
 /// `no_timer_check` it does not count the timer's interrupts at boot either, of which a
-/// busy host brings too few: the kernel then panics, "IO-APIC + timer doesn't work".
-const KERNEL_COMMAND_LINE: &str = "console=ttyS0 panic=-1 printk.time=1 loglevel=5 no_timer_check";
+/// busy host brings too few: the kernel then panics, "IO-APIC + timer doesn't work". A CPU
+/// that is stuck for good would keep the tests waiting until their limit of an hour, and a
+/// test that has the console hear nothing would keep its stack to itself: with
+/// `softlockup_panic` the guest ends, and says where.
+const KERNEL_COMMAND_LINE: &str =
+    "console=ttyS0 panic=-1 printk.time=1 loglevel=5 no_timer_check softlockup_panic=1";
 
 /// What it is told as well where several CPUs count instructions. They take turns, and
 /// the first one, which waits for the next to start, would have all of them (QEMU before
@@ -154,7 +158,7 @@ mod tests {
             line(&machine()),
             "-nodefaults -no-user-config -no-reboot -display none -nic none -machine q35 \
              -accel tcg -cpu max -smp 2 -m 512 \
-             -append console=ttyS0 panic=-1 printk.time=1 loglevel=5 no_timer_check \
+             -append console=ttyS0 panic=-1 printk.time=1 loglevel=5 no_timer_check softlockup_panic=1 \
              -kernel /k/vmlinuz -initrd /i/image.cpio \
              -chardev file,id=console,path=/t/console.log -serial chardev:console \
              -chardev stdio,id=reports,signal=off -serial chardev:reports"
@@ -202,7 +206,7 @@ mod tests {
                 smp,
                 ..machine()
             };
-            let is_told = line(&machine).contains(" no_timer_check maxcpus=1 -kernel ");
+            let is_told = line(&machine).contains(" softlockup_panic=1 maxcpus=1 -kernel ");
             assert_eq!(is_told, starts_one, "{icount} {smp}");
         }
     }
