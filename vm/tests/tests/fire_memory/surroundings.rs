@@ -18,7 +18,7 @@ use icmptap_vm_tests::process::wait_until;
 use rustix::io::Errno;
 
 use crate::asker::{Asker, Ending};
-use crate::tally::Tally;
+use crate::tally::{self, Tally};
 use crate::{assert_living, assert_sound};
 
 /// Has somebody else's hook where ours are.
@@ -102,22 +102,26 @@ pub(crate) fn a_namespace_is_made(watch: &Watch, tally: &mut Tally) {
     );
 
     let mut told = 0;
-    let ((), stacks) = watch.during(|| {
-        for count in span {
-            // Or it would be told of once more.
-            wait_until("the namespace before has ended", || taps_missing() == 0);
-            let (result, left, missing) = on_a_thread(count);
-            match result {
-                Ok(()) => told += missing,
-                Err(Errno::NOMEM) => assert_eq!((left, missing), (0, 0), "without a reason"),
-                Err(error) => panic!("{error}"),
-            }
-            assert_living(1, 0);
+    for count in span {
+        // Or it would be told of once more.
+        wait_until("the namespace before has ended", || taps_missing() == 0);
+        let ((result, left, missing), stacks) = watch.during(|| on_a_thread(count));
+        tally.add(&stacks);
+        let is_refused =
+            |stack: &&Stack| stack.has("nf_register_net_hook") && !tally::watches_itself(stack);
+        let refused = stacks.iter().filter(is_refused).count() as u32;
+        match result {
+            // Its other hooks are there.
+            Ok(()) => assert_eq!(missing, refused, "{stacks:?}"),
+            Err(Errno::NOMEM) => assert_eq!((left, missing), (0, 0), "without a reason"),
+            Err(error) => panic!("{error}"),
         }
-    });
-    tally.add(&stacks);
-    // Each of ten, and never two at once.
-    assert!(told >= 10, "{told}");
+        told += missing;
+        assert_living(1, 0);
+    }
+    // The kernel's own allocations before ours are not always as many, so perhaps not
+    // each of the ten hooks.
+    assert!(told >= 5, "{told}");
     wait_until("those namespaces have ended", || taps_missing() == 0);
 
     let other = Namespace::new();

@@ -190,6 +190,11 @@ const WATCHES_ITSELF: &[&str] = &[
     "__gcov",
 ];
 
+/// This failed, and nothing else did for it.
+pub(crate) fn watches_itself(stack: &Stack) -> bool {
+    stack.is_below_any(WATCHES_ITSELF)
+}
+
 /// Symbols of which nobody has said yet whether they allocate.
 pub(crate) fn unknown() -> Vec<String> {
     sites::undefined()
@@ -224,7 +229,7 @@ impl Tally {
             let Some((module, function, offset)) = stack.in_module() else {
                 continue;
             };
-            if stack.is_below_any(WATCHES_ITSELF) {
+            if watches_itself(stack) {
                 self.watching_itself += 1;
                 continue;
             }
