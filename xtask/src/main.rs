@@ -31,6 +31,9 @@ enum Command {
     /// Check the workflows of GitHub's in .github/workflows
     #[command(disable_help_flag = true)]
     Workflows(Elsewhere),
+    /// Run the tests of each published crate in its unpacked package
+    #[command(disable_help_flag = true)]
+    Packages(Elsewhere),
     Kernels(kernels::Args),
     VmRun(vm_run::Args),
     /// Run the tests of vm/tests in a guest
@@ -40,7 +43,7 @@ enum Command {
     /// Compare what icmptap says of ICMP messages of many kinds with what tshark says
     #[command(disable_help_flag = true)]
     Oracle(Elsewhere),
-    /// Run the checks: formatting, lints, unit tests, documentation, bindings, API,
+    /// Run the checks: formatting, lints, unit tests, packages, documentation, bindings, API,
     /// specification, static checks, the guest's tests on the default kernel, the oracle
     #[command(disable_help_flag = true)]
     Test(Elsewhere),
@@ -63,7 +66,8 @@ impl Command {
             Command::GenBindings(_)
             | Command::GenApi(_)
             | Command::Ynl(_)
-            | Command::Workflows(_) => false,
+            | Command::Workflows(_)
+            | Command::Packages(_) => false,
             Command::BuildModule(args) => args.is_for_guests(),
             _ => true,
         }
@@ -89,7 +93,8 @@ fn main() -> ExitCode {
             | Command::VmTest(_)
             | Command::Test(_)
             | Command::Bench(_)
-            | Command::Workflows(_) => program::become_one("xtask-checks"),
+            | Command::Workflows(_)
+            | Command::Packages(_) => program::become_one("xtask-checks"),
         }
     })
 }
@@ -115,7 +120,13 @@ mod tests {
         for words in ["demo", "test", "vm-run -- true", "setup", "build-module"] {
             assert!(is_for_guests(words), "{words}");
         }
-        for words in ["gen-bindings", "gen-api", "ynl", "build-module --kdir /k"] {
+        for words in [
+            "gen-bindings",
+            "gen-api",
+            "ynl",
+            "packages",
+            "build-module --kdir /k",
+        ] {
             assert!(!is_for_guests(words), "{words}");
         }
     }

@@ -10,6 +10,7 @@
 //! is missing or contradicts itself is a [`DecodeError`], never a panic.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bytes;
 mod checksum;

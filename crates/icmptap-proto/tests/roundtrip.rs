@@ -238,7 +238,8 @@ proptest! {
             prop_assert_eq!(found, domains.clone());
             for (option, (kind, units)) in options.iter().skip(2).zip(&unknown) {
                 prop_assert_eq!(option.kind.0, *kind);
-                prop_assert_eq!(option.body, OptionBody::Data(&vec![*kind; units * 8 + 6]));
+                let data = vec![*kind; units * 8 + 6];
+                prop_assert_eq!(option.body, OptionBody::Data(&data));
             }
             Ok(())
         })?;

@@ -217,7 +217,7 @@ fn compile(bits: &str, source: &str) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let (c, o) = (dir.path().join("probe.c"), dir.path().join("probe.o"));
     fs::write(&c, source).unwrap();
-    let uapi = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kernel/uapi");
+    let uapi = Path::new(env!("CARGO_MANIFEST_DIR")).join("uapi");
     let output = Command::new(compiler.path())
         .args([bits, "-Wall", "-Werror", "-c", "-o"])
         .arg(&o)

@@ -33,6 +33,8 @@
 //! The wire format and the decoding of packets are in [`icmptap_proto`], whose
 //! modules are found here as well.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "tokio")]
 mod asynchronous;
 mod builder;
@@ -70,3 +72,8 @@ pub use imp2::Imp2;
 pub use stop::Stopper;
 pub use subscription::{Item, Items, Iter, OwnedItem, Received, Subscription};
 pub use summary::{AuditError, Summary};
+
+/// Its example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,7 +3,9 @@
 //! commands below.
 
 mod bench;
+mod cargo_test;
 mod coverage;
+mod packages;
 mod parallel;
 mod self_check;
 mod static_check;
@@ -24,6 +26,7 @@ enum Command {
     Test(test::Args),
     Bench(bench::Args),
     Workflows(workflows::Args),
+    Packages(packages::Args),
 }
 
 fn main() -> ExitCode {
@@ -33,5 +36,6 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args, locked),
         Command::Bench(args) => bench::run(&args, locked),
         Command::Workflows(args) => workflows::run(&args),
+        Command::Packages(args) => packages::run(&args),
     })
 }

@@ -3,25 +3,25 @@
 //! Every step runs, whatever became of the ones before it, and each counts: a
 //! step that is not a test suite is one test. The last line is the sum.
 
-use std::io::{BufRead, BufReader};
 use std::panic::resume_unwind;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use xtask_guests::vm::machine::Options;
 use xtask_guests::{build_module, kernel};
 use xtask_host::setup::{Tool, need, need_components};
 use xtask_host::ui;
 use xtask_oracle as oracle;
 
+use crate::packages::{self, Versions};
 use crate::suite::Choice;
 use crate::tally::{self, Part, Tally};
-use crate::{bench, parallel, self_check, static_check, vm_test, workflows};
+use crate::{bench, cargo_test, parallel, self_check, static_check, vm_test, workflows};
 
-/// Run the checks: formatting, lints, unit tests, documentation, bindings, API, specification,
-/// static checks, the guest's tests on the default kernel, the oracle
+/// Run the checks: formatting, lints, unit tests, packages, documentation, bindings, API,
+/// specification, static checks, the guest's tests on the default kernel, the oracle
 ///
 /// docs/testing.md says which check belongs to which level. Exit status: 0 when all
 /// passed, 1 when anything did not.
@@ -100,6 +100,7 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
             // The guest's tests run in the guest.
             Box::new(|| suite("test --locked --workspace --exclude icmptap-vm-tests")),
         ),
+        ("packages", Box::new(|| packages::check(Versions::Locked))),
         ("kernels", Box::new(|| fetched(&kernels, locked))),
         ("module", Box::new(|| module(&kernels, locked))),
         ("static checks", Box::new(|| static_checks(locked))),
@@ -286,23 +287,7 @@ fn cargo(words: &str, environment: &[(&str, &str)]) -> Result<Tally> {
 
 /// A command of cargo's that runs tests: shown as it runs, and counted.
 fn suite(words: &str) -> Result<Tally> {
-    let mut child = command(words)
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot run cargo {words}"))?;
-    let mut tally = Tally::default();
-    for line in BufReader::new(child.stdout.take().expect("a pipe")).lines() {
-        let line = line.with_context(|| format!("cannot read from cargo {words}"))?;
-        println!("{line}");
-        if let Some(one) = result(&line) {
-            tally += one;
-        }
-    }
-    let status = child.wait()?;
-    if !status.success() && tally.failed == 0 {
-        bail!("cargo {words}: {status}");
-    }
-    Ok(tally)
+    cargo_test::run(command(words))
 }
 
 fn command(words: &str) -> Command {
@@ -311,40 +296,15 @@ fn command(words: &str) -> Command {
     command
 }
 
-/// `test result: ok. 3 passed; 1 failed; …`
-fn result(line: &str) -> Option<Tally> {
-    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
-    let count = |unit: &str| {
-        let mut words = counts.split("; ").filter_map(|part| part.split_once(' '));
-        words.find(|(_, what)| *what == unit)?.0.parse().ok()
-    };
-    Some(Tally {
-        passed: count("passed")?,
-        failed: count("failed")?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_suites_result_is_read() {
-        let line = "test result: FAILED. 12 passed; 3 failed; 4 ignored; 0 measured; 0 filtered out; finished in 0.01s";
-        let tally = Tally {
-            passed: 12,
-            failed: 3,
-        };
-        assert_eq!(result(line), Some(tally));
-        assert_eq!(result("test a::result ... ok"), None);
-        assert_eq!(result("test result: strange"), None);
-    }
-
-    #[test]
     fn a_kernel_that_fails_does_not_keep_the_others_back() {
         let kernels = ["bad", "worse", "good"].map(str::to_owned);
         let tally = each(&kernels, |name| match name {
-            "bad" => bail!("it does not build"),
+            "bad" => anyhow::bail!("it does not build"),
             name => Ok(name == "good"),
         });
         let expected = Tally {
