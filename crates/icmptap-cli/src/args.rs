@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{ArgAction, ColorChoice, Parser, Subcommand, ValueEnum, value_parser};
-use icmptap::{Error, Family, FilterError, Hook};
+use icmptap::{Error, Family, FilterError, Hook, SubscribeOption};
 
 use crate::{
     text::TimeStyle,
@@ -271,6 +271,24 @@ impl From<FamilyName> for Family {
             FamilyName::Ipv6 => Self::Ipv6,
         }
     }
+}
+
+/// The flag that sets an option of a subscription; the filter has none.
+pub(crate) fn flag(option: SubscribeOption) -> Option<&'static str> {
+    Some(match option {
+        SubscribeOption::Hooks => "--hook",
+        SubscribeOption::Families => "--family",
+        SubscribeOption::Snaplen => "--snaplen",
+        SubscribeOption::Batch => "--batch",
+        SubscribeOption::FlushInterval => "--flush-interval",
+        SubscribeOption::IcmpTypes | SubscribeOption::Icmpv6Types => "--type",
+        SubscribeOption::Interface => "--interface",
+        SubscribeOption::Sampling => "--sample",
+        SubscribeOption::RateLimit => "--rate",
+        SubscribeOption::Verdict => "--drop",
+        SubscribeOption::AllNetns => "--all-netns",
+        _ => return None,
+    })
 }
 
 /// See [`EXIT_CODES`].

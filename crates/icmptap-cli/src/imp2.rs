@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use icmptap::{Imp2, Imp2Packet};
+use icmptap::{Imp2, Imp2Packet, Received};
 
 use serde::Serialize;
 
@@ -52,8 +52,9 @@ fn print(
     while left > 0 {
         // Lines wait for company only while more packets are there already.
         let packet = match client.recv_before(Instant::now())? {
-            Some(packet) => Some(packet),
-            None => {
+            Received::Item(packet) => Some(packet),
+            Received::Ended => None,
+            Received::TimedOut => {
                 out.flush()?;
                 client.recv()?
             }
@@ -73,10 +74,10 @@ struct Line {
 }
 
 fn line(out: &mut dyn Write, format: Format, packet: Imp2Packet) -> io::Result<()> {
-    let Imp2Packet { src, dest } = packet;
+    let Imp2Packet { src, dst } = packet;
     match format {
-        Format::Text => writeln!(out, "src: {src}, dest: {dest}"),
-        Format::Json => json_lines(out, [Line { src, dst: dest }]),
+        Format::Text => writeln!(out, "src: {src}, dest: {dst}"),
+        Format::Json => json_lines(out, [Line { src, dst }]),
     }
 }
 

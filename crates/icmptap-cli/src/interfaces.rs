@@ -8,11 +8,7 @@ use std::{
 
 use anyhow::Context;
 use icmptap::{IfIndex, Name, Netns};
-use rustix::net::{
-    AddressFamily, SocketType,
-    netdevice::{index_to_name, name_to_index},
-    socket,
-};
+use rustix::net::{AddressFamily, SocketType, netdevice::index_to_name, socket};
 
 use crate::namespaces::{Namespaces, here};
 
@@ -45,10 +41,8 @@ pub(crate) fn escaped(name: &str) -> String {
 
 /// The interface of this network namespace that has this name.
 pub(crate) fn index(name: &str) -> anyhow::Result<IfIndex> {
-    let index = socket(AddressFamily::UNIX, SocketType::DGRAM, None)
-        .and_then(|socket| name_to_index(&socket, name))
-        .with_context(|| format!("there is no interface `{name}` here, see `ip link`"))?;
-    Ok(IfIndex(index))
+    IfIndex::from_name(name)
+        .with_context(|| format!("there is no interface `{name}` here, see `ip link`"))
 }
 
 /// The name of an interface in the network namespace of this thread.

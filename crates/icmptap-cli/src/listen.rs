@@ -10,12 +10,12 @@ use anyhow::{Context, bail};
 use clap::ColorChoice;
 use icmptap::{
     BatchSize, Client, Error, Families, FlushInterval, Item, Lost, RateLimit, Received, Sampling,
-    Snaplen, Subscription, Summary, Verdict, event::EventRef,
+    Snaplen, SubscribeOption, Subscription, Summary, Verdict, event::EventRef,
 };
 use jiff::tz::TimeZone;
 
 use crate::{
-    args::{Format, Listen as Args},
+    args::{Format, Listen as Args, flag},
     ends, info,
     interfaces::{self, Interfaces},
     json::{End, Json},
@@ -162,19 +162,19 @@ fn in_words(error: Error, args: &Args) -> anyhow::Error {
         value.map(|value| (value.to_string(), format!("{min} to {max}")))
     };
     let wrong = match *option {
-        "snaplen" => of_bytes(args.snaplen, 0, module.snaplen_max.0),
-        "batch" => of_bytes(args.batch, module.batch_min.0, module.batch_max.0),
-        "flush-interval" => args.flush_interval.map(|interval| {
+        SubscribeOption::Snaplen => of_bytes(args.snaplen, 0, module.snaplen_max.0),
+        SubscribeOption::Batch => of_bytes(args.batch, module.batch_min.0, module.batch_max.0),
+        SubscribeOption::FlushInterval => args.flush_interval.map(|interval| {
             let max = Duration::from_micros(module.flush_max.us.into());
             (format!("{interval:?}"), format!("0 to {max:?}"))
         }),
         _ => None,
     };
-    match wrong {
-        Some((value, range)) => {
-            WrongValue(format!("--{option} {value}: this module takes {range}")).into()
+    match (wrong, flag(*option)) {
+        (Some((value, range)), Some(flag)) => {
+            WrongValue(format!("{flag} {value}: this module takes {range}")).into()
         }
-        None => error.into(),
+        _ => error.into(),
     }
 }
 
@@ -233,13 +233,13 @@ fn print_all(
         match received {
             Ok(Received::Item(Item::Event(event))) => printer.event(&event),
             Ok(Received::Item(Item::Lost(lost))) => printer.lost(lost),
-            Ok(Received::Nothing) => printer.flush(),
+            Ok(Received::TimedOut) => printer.flush(),
             Ok(Received::Ended) => {
                 printer.flush();
                 return Ok(());
             }
             // Some events are gone, the rest is not.
-            Err(error @ (Error::Decode(_) | Error::Truncated { .. })) => say!("icmptap: {error}"),
+            Err(error) if error.is_recoverable() => say!("icmptap: {error}"),
             Err(error) => {
                 printer.flush();
                 return Err(error);

@@ -72,14 +72,19 @@ fn sentence(error: &anyhow::Error) -> String {
 
 /// An error and its causes. Those that an error names itself are not repeated.
 fn one_line(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |line, cause| {
+    let line = error.chain().fold(String::new(), |line, cause| {
         let cause = cause.to_string();
         match &line[..] {
             "" => cause,
             line if line.contains(&cause) => line.to_owned(),
             line => format!("{line}: {cause}"),
         }
-    })
+    });
+    let option = error.chain().find_map(|cause| cause.downcast_ref());
+    match option.and_then(Error::option).and_then(args::flag) {
+        Some(flag) => format!("{line} ({flag})"),
+        None => line,
+    }
 }
 
 #[cfg(test)]
@@ -95,5 +100,19 @@ mod tests {
         assert_eq!(one_line(&plain), "cannot write: closed");
         let named = closed().context("cannot write (closed) here").unwrap_err();
         assert_eq!(one_line(&named), "cannot write (closed) here");
+    }
+
+    #[test]
+    fn an_option_is_called_as_the_user_has_called_it() {
+        let error = Error::Refused {
+            operation: icmptap::Operation::Subscribe,
+            source: io::Error::other("too small"),
+            message: None,
+            option: Some(icmptap::SubscribeOption::FlushInterval),
+        };
+        assert_eq!(
+            one_line(&error.into()),
+            "subscribing was refused: too small, about flush interval (--flush-interval)"
+        );
     }
 }

@@ -15,7 +15,7 @@ pub struct Packet {
     /// Who sent it.
     pub src: Ipv4Addr,
     /// To whom.
-    pub dest: Ipv4Addr,
+    pub dst: Ipv4Addr,
 }
 
 impl Packet {
@@ -35,7 +35,7 @@ impl Packet {
             |at: usize| Ipv4Addr::from(std::array::from_fn::<u8, 4, _>(|i| bytes[at + i]));
         Ok(Self {
             src: address(std::mem::offset_of!(sys::packet_info, src)),
-            dest: address(std::mem::offset_of!(sys::packet_info, dest)),
+            dst: address(std::mem::offset_of!(sys::packet_info, dest)),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The icmptap wire format, without I/O: encode requests, decode events.
 //!
-//! Bytes in, values out: no system calls, no unsafe code, no allocation per
-//! event. A datagram as received goes into [`nlmsg::messages`]; a message is
+//! Bytes in, values out: no system calls (but for the feature `interfaces`), no
+//! unsafe code, no allocation per event. A datagram as received goes into [`nlmsg::messages`]; a message is
 //! then an event batch ([`event::Batch`]), an answer ([`reply`]) or, on an IMP2
 //! socket, a packet ([`imp2`]). [`request`] makes the other direction.
 //!

@@ -4,6 +4,8 @@
 //! answer. A request that has a reply is sent without `NLM_F_ACK`: the reply is
 //! the acknowledgement, a refusal comes as an error message.
 
+use std::fmt;
+
 use icmptap_sys as sys;
 
 use crate::{
@@ -46,13 +48,12 @@ pub struct SubscribeOptions {
 }
 
 impl SubscribeOptions {
-    /// The first option that a module of this schema version does not know, as
-    /// `icmptap listen` calls it, and the schema version that brought it.
-    pub fn unknown_to(&self, schema: u32) -> Option<(&'static str, u32)> {
+    /// The first option that a module of this schema version does not know.
+    pub fn unknown_to(&self, schema: u32) -> Option<SubscribeOption> {
         self.attributes()
             .into_iter()
-            .filter_map(|(kind, _)| option(kind))
-            .find(|(_, since)| *since > schema)
+            .filter_map(|(kind, _)| SubscribeOption::of_attribute(kind))
+            .find(|option| option.since() > schema)
     }
 
     fn attributes(&self) -> Vec<(u32, Vec<u8>)> {
@@ -123,6 +124,95 @@ impl SubscribeOptions {
         .into_iter()
         .filter_map(|(kind, value)| Some((kind, value?)))
         .collect()
+    }
+}
+
+/// An option of a subscription: a field of [`SubscribeOptions`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SubscribeOption {
+    /// [`SubscribeOptions::hooks`]
+    Hooks,
+    /// [`SubscribeOptions::families`]
+    Families,
+    /// [`SubscribeOptions::snaplen`]
+    Snaplen,
+    /// [`SubscribeOptions::batch`]
+    Batch,
+    /// [`SubscribeOptions::flush_interval`]
+    FlushInterval,
+    /// [`SubscribeOptions::icmp_types`]
+    IcmpTypes,
+    /// [`SubscribeOptions::icmpv6_types`]
+    Icmpv6Types,
+    /// [`SubscribeOptions::interface`]
+    Interface,
+    /// [`SubscribeOptions::filter`]
+    Filter,
+    /// [`SubscribeOptions::sampling`]
+    Sampling,
+    /// [`SubscribeOptions::rate_limit`]
+    RateLimit,
+    /// [`SubscribeOptions::verdict`]
+    Verdict,
+    /// [`SubscribeOptions::all_netns`]
+    AllNetns,
+}
+
+impl SubscribeOption {
+    fn of_attribute(kind: u32) -> Option<Self> {
+        Some(match kind {
+            sys::ICMPTAP_SUB_HOOKS => Self::Hooks,
+            sys::ICMPTAP_SUB_FAMILIES => Self::Families,
+            sys::ICMPTAP_SUB_SNAPLEN => Self::Snaplen,
+            sys::ICMPTAP_SUB_BATCH => Self::Batch,
+            sys::ICMPTAP_SUB_FLUSH_US => Self::FlushInterval,
+            sys::ICMPTAP_SUB_ICMP_TYPES => Self::IcmpTypes,
+            sys::ICMPTAP_SUB_ICMPV6_TYPES => Self::Icmpv6Types,
+            sys::ICMPTAP_SUB_IFINDEX => Self::Interface,
+            sys::ICMPTAP_SUB_FILTER => Self::Filter,
+            sys::ICMPTAP_SUB_SAMPLE => Self::Sampling,
+            sys::ICMPTAP_SUB_RATE => Self::RateLimit,
+            sys::ICMPTAP_SUB_VERDICT => Self::Verdict,
+            sys::ICMPTAP_SUB_ALL_NETNS => Self::AllNetns,
+            _ => return None,
+        })
+    }
+
+    /// The schema version that brought it.
+    pub fn since(self) -> u32 {
+        match self {
+            Self::Hooks | Self::Families | Self::Snaplen | Self::Batch | Self::FlushInterval => 1,
+            Self::IcmpTypes
+            | Self::Icmpv6Types
+            | Self::Interface
+            | Self::Filter
+            | Self::Sampling
+            | Self::RateLimit
+            | Self::Verdict
+            | Self::AllNetns => 2,
+        }
+    }
+}
+
+/// As in a sentence: `hooks`, `flush interval`, `ICMP types`.
+impl fmt::Display for SubscribeOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Hooks => "hooks",
+            Self::Families => "families",
+            Self::Snaplen => "snaplen",
+            Self::Batch => "batch size",
+            Self::FlushInterval => "flush interval",
+            Self::IcmpTypes => "ICMP types",
+            Self::Icmpv6Types => "ICMPv6 types",
+            Self::Interface => "interface",
+            Self::Filter => "filter",
+            Self::Sampling => "sampling",
+            Self::RateLimit => "rate limit",
+            Self::Verdict => "verdict",
+            Self::AllNetns => "all network namespaces",
+        })
     }
 }
 
@@ -198,33 +288,14 @@ pub fn get_stats_per_cpu(family: FamilyId, seq: u32) -> Vec<u8> {
     command(family, sys::NLM_F_DUMP, seq, sys::ICMPTAP_CMD_GET_STATS).finish()
 }
 
-/// The option that lies at byte `offset` of a request made here, as `icmptap`
-/// calls it: what the kernel's `NLMSGERR_ATTR_OFFS` points at.
-pub fn option_at(request: &[u8], offset: u32) -> Option<&'static str> {
+/// The option at byte `offset` of a request made by [`subscribe`]: what the
+/// kernel's `NLMSGERR_ATTR_OFFS` points at.
+pub fn option_at(request: &[u8], offset: u32) -> Option<SubscribeOption> {
     let start = NLMSG_HDRLEN + GENL_HDRLEN;
     let attr = attributes(request.get(start..)?, start)
         .map_while(Result::ok)
         .find(|attr| attr.at == offset as usize + size_of::<sys::nlattr>())?;
-    option(attr.kind.into()).map(|(name, _)| name)
-}
-
-/// The name of a `SUBSCRIBE` attribute, and the schema version that brought it.
-fn option(kind: u32) -> Option<(&'static str, u32)> {
-    Some(match kind {
-        sys::ICMPTAP_SUB_HOOKS => ("hook", 1),
-        sys::ICMPTAP_SUB_FAMILIES => ("family", 1),
-        sys::ICMPTAP_SUB_SNAPLEN => ("snaplen", 1),
-        sys::ICMPTAP_SUB_BATCH => ("batch", 1),
-        sys::ICMPTAP_SUB_FLUSH_US => ("flush-interval", 1),
-        sys::ICMPTAP_SUB_ICMP_TYPES | sys::ICMPTAP_SUB_ICMPV6_TYPES => ("type", 2),
-        sys::ICMPTAP_SUB_IFINDEX => ("interface", 2),
-        sys::ICMPTAP_SUB_FILTER => ("filter", 2),
-        sys::ICMPTAP_SUB_SAMPLE => ("sample", 2),
-        sys::ICMPTAP_SUB_RATE => ("rate", 2),
-        sys::ICMPTAP_SUB_VERDICT => ("drop", 2),
-        sys::ICMPTAP_SUB_ALL_NETNS => ("all-netns", 2),
-        _ => return None,
-    })
+    SubscribeOption::of_attribute(attr.kind.into())
 }
 
 /// `struct sock_filter` of `linux/filter.h`: u16, u8, u8, u32.

@@ -41,6 +41,38 @@ number! {
     /// namespace.
     IfIndex(u32)
 }
+
+#[cfg(feature = "interfaces")]
+impl IfIndex {
+    /// The interface of this name in the network namespace that the calling
+    /// thread is in.
+    ///
+    /// # Errors
+    /// [`NotFound`](std::io::ErrorKind::NotFound) if there is none; or there is no
+    /// socket to ask the kernel with.
+    pub fn from_name(name: &str) -> std::io::Result<Self> {
+        use std::io::{Error, ErrorKind};
+
+        use rustix::{
+            io::Errno,
+            net::{AddressFamily, SocketFlags, SocketType, netdevice::name_to_index, socket_with},
+        };
+
+        // Any kind of socket will do.
+        let (family, kind) = (AddressFamily::UNIX, SocketType::DGRAM);
+        let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+        match name_to_index(&socket, name) {
+            Ok(index) => Ok(Self(index)),
+            // A name that is too long, and one that nothing has.
+            Err(Errno::NODEV | Errno::INVAL) => Err(Error::new(
+                ErrorKind::NotFound,
+                format!("there is no interface `{name}` here"),
+            )),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
 number! {
     /// A subscription: no other has this number until the module is unloaded.
     SubscriptionId(u64)
@@ -539,6 +571,20 @@ mod tests {
             error.to_string(),
             "the filter has 4097 instructions, the kernel takes at most 4096"
         );
+    }
+
+    #[cfg(feature = "interfaces")]
+    #[test]
+    fn an_interface_is_found_by_its_name() {
+        assert_eq!(IfIndex::from_name("lo").unwrap(), IfIndex(1));
+        for name in ["no-such", "a-name-that-is-too-long", "", "l\0o"] {
+            let error = IfIndex::from_name(name).unwrap_err();
+            assert_eq!(
+                error.kind(),
+                std::io::ErrorKind::NotFound,
+                "{name}: {error}"
+            );
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use icmptap_proto::{
     event::Batch,
     nlmsg,
     reply::{Age, Counters, CpuStats, Done, Info, Parameters, Stats, Status, SubscriptionInfo},
-    request::{self, SubscribeOptions},
+    request::{self, SubscribeOption, SubscribeOptions},
     testing::{self, FAMILY, Record},
 };
 use netlink_packet_core::{
@@ -186,24 +186,24 @@ fn the_longest_filter_fits_into_its_attribute() {
 }
 
 #[test]
-fn every_option_has_the_name_that_the_command_gives_it() {
+fn every_option_is_known_by_its_attribute() {
     let bytes = request::subscribe(FAMILY, 1, &newer_options());
     let generic = first(&bytes);
-    let names: Vec<_> = nlmsg::attributes(generic.body, generic.at)
+    let options: Vec<_> = nlmsg::attributes(generic.body, generic.at)
         // The kernel points at the attribute's header.
         .map(|attr| request::option_at(&bytes, attr.unwrap().at as u32 - 4).unwrap())
         .collect();
     let expected = [
-        "type",
-        "type",
-        "interface",
-        "filter",
-        "sample",
-        "rate",
-        "drop",
-        "all-netns",
+        SubscribeOption::IcmpTypes,
+        SubscribeOption::Icmpv6Types,
+        SubscribeOption::Interface,
+        SubscribeOption::Filter,
+        SubscribeOption::Sampling,
+        SubscribeOption::RateLimit,
+        SubscribeOption::Verdict,
+        SubscribeOption::AllNetns,
     ];
-    assert_eq!(names, expected);
+    assert_eq!(options, expected);
     assert_eq!(request::option_at(&bytes, 21), None);
     assert_eq!(request::option_at(&bytes, 70_000), None);
 }
@@ -214,9 +214,11 @@ fn what_an_older_module_does_not_know_is_named() {
     options.snaplen = Some(Snaplen(1));
     assert_eq!(options.unknown_to(1), None);
     options.all_netns = true;
-    assert_eq!(options.unknown_to(1), Some(("all-netns", 2)));
+    assert_eq!(options.unknown_to(1), Some(SubscribeOption::AllNetns));
     assert_eq!(options.unknown_to(2), None);
-    assert_eq!(newer_options().unknown_to(1), Some(("type", 2)));
+    let newer = newer_options().unknown_to(1);
+    assert_eq!(newer, Some(SubscribeOption::IcmpTypes));
+    assert_eq!(SubscribeOption::IcmpTypes.since(), 2);
 }
 
 fn first(bytes: &[u8]) -> nlmsg::Generic<'_> {

@@ -9,7 +9,7 @@ use icmptap_proto::{
     imp2, nlmsg,
     nlmsg::{Generic, Message},
     reply::{Counters, Info, Parameters, Refusal, Status},
-    request::{self, SubscribeOptions},
+    request::{self, SubscribeOption, SubscribeOptions},
     sequence::{Lost, SequenceError, Tracker},
     testing::{self, FAMILY, Record},
 };
@@ -72,8 +72,11 @@ fn what_is_not_wished_for_is_not_sent() {
 #[test]
 fn an_offset_names_the_option() {
     let bytes = request::subscribe(FAMILY, 9, &options());
-    assert_eq!(request::option_at(&bytes, 20), Some("hook"));
-    assert_eq!(request::option_at(&bytes, 36), Some("snaplen"));
+    assert_eq!(request::option_at(&bytes, 20), Some(SubscribeOption::Hooks));
+    assert_eq!(
+        request::option_at(&bytes, 36),
+        Some(SubscribeOption::Snaplen)
+    );
     assert_eq!(request::option_at(&bytes, 37), None);
     assert_eq!(request::option_at(&bytes, 4000), None);
 }
@@ -425,7 +428,7 @@ fn imp2_messages_are_the_original_programs() {
     assert!(imp2::is_packet(&message));
     let packet = imp2::Packet::decode(&message).unwrap();
     assert_eq!(
-        (packet.src.to_string(), packet.dest.to_string()),
+        (packet.src.to_string(), packet.dst.to_string()),
         ("10.0.0.1".into(), "10.0.0.2".into())
     );
     let mut short = bytes[..20].to_vec();

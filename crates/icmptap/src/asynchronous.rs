@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -11,7 +11,12 @@ use futures_core::Stream;
 use icmptap_proto::reply::{Info, Parameters};
 use tokio::{io::unix::AsyncFd, task::coop};
 
-use crate::{Error, Item, Items, OwnedItem, Stopper, Summary, core::Step, session::Session, sys};
+use crate::{
+    Error, Item, Items, OwnedItem, Stopper, Summary,
+    core::Step,
+    session::{Session, is_end},
+    sys,
+};
 
 /// Receives ICMP messages from the kernel, from
 /// [`Builder::subscribe_async`](crate::Builder::subscribe_async) on.
@@ -102,11 +107,14 @@ impl AsyncSubscription {
     /// Stops if it still runs, takes what is left without handing it out (it
     /// counts as received), and gives the counters of both sides.
     ///
+    /// What is damaged or cut is passed over, and counted as
+    /// [`damaged`](Summary::damaged).
+    ///
     /// # Errors
-    /// As [`recv`](Self::recv).
+    /// If the kernel cannot be told, or refuses.
     pub async fn finish(mut self) -> Result<Summary, Error> {
         self.stop()?;
-        while self.recv().await?.is_some() {}
+        while !is_end(self.recv().await)? {}
         self.session.summary()
     }
 
@@ -142,6 +150,13 @@ impl Stream for AsyncSubscription {
         let item =
             ready!(this.poll_step(cx)).map(|step| this.session.item(step).map(|i| i.to_owned()));
         Poll::Ready(item.transpose())
+    }
+}
+
+/// The socket, as of [`Subscription`](crate::Subscription).
+impl AsFd for AsyncSubscription {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.session.socket().as_fd()
     }
 }
 

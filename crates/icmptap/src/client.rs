@@ -62,7 +62,7 @@ impl Client {
     /// [`Error::NotPermitted`] without CAP_NET_ADMIN, [`Error::ModuleTooOld`].
     pub fn stats(&mut self) -> Result<Stats, Error> {
         let result = self.ask(Operation::GetStats, request::get_stats, Stats::decode);
-        self.explain("statistics", result)
+        self.explain(Operation::GetStats, result)
     }
 
     /// The same for each CPU, in the order of their numbers.
@@ -75,7 +75,7 @@ impl Client {
             request::get_stats_per_cpu,
             CpuStats::decode,
         );
-        self.explain("statistics", result)
+        self.explain(Operation::GetStats, result)
     }
 
     /// The subscriptions that live, of both protocols: those that were made in
@@ -91,17 +91,19 @@ impl Client {
             |family, seq| request::get_subscriptions(family, seq, all_netns),
             SubscriptionInfo::decode,
         );
-        self.explain("a list of subscriptions", result)
+        self.explain(Operation::GetSubscriptions, result)
     }
 
     /// A module of schema version 1 does not know the command.
-    fn explain<T>(&mut self, what: &'static str, result: Result<T, Error>) -> Result<T, Error> {
+    fn explain<T>(&mut self, operation: Operation, result: Result<T, Error>) -> Result<T, Error> {
         match result {
             Err(Error::Refused { ref source, .. })
                 if source.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) =>
             {
                 match self.info()? {
-                    module if module.schema_version < 2 => Err(Error::too_old(what, 2, module)),
+                    module if module.schema_version < 2 => {
+                        Err(Error::too_old(operation, None, 2, module))
+                    }
                     _ => result,
                 }
             }

@@ -101,6 +101,7 @@ pub(crate) struct Tally {
     pub(crate) received: u64,
     pub(crate) lost_in_gaps: u64,
     pub(crate) disagreements: u64,
+    pub(crate) damaged: u64,
 }
 
 impl Core {
@@ -254,6 +255,10 @@ impl Core {
 
     /// What comes next. After an error it goes on behind what was damaged.
     pub(crate) fn advance(&mut self) -> Result<Step, Error> {
+        self.step().map_err(|error| self.note(error))
+    }
+
+    fn step(&mut self) -> Result<Step, Error> {
         loop {
             let mut cursor = self.cursor;
             match cursor.next_in(self.current.bytes()) {
@@ -323,6 +328,12 @@ impl Core {
 
     pub(crate) fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// Counts the error if a message was damaged or cut.
+    pub(crate) fn note(&mut self, error: Error) -> Error {
+        self.tally.damaged += u64::from(error.is_recoverable());
+        error
     }
 }
 
@@ -544,7 +555,7 @@ mod tests {
         let expected = Tally {
             received: 4,
             lost_in_gaps: 3,
-            disagreements: 0,
+            ..Tally::default()
         };
         assert_eq!(core.tally(), expected);
         assert_eq!(core.counters().unwrap().lost(), 4);
@@ -627,6 +638,24 @@ mod tests {
         assert_eq!(core.tally().received, 2);
         assert!(matches!(core.advance(), Err(Error::Decode(_))));
         assert_eq!(steps(&mut core), "?");
+    }
+
+    #[test]
+    fn damage_is_counted_and_the_final_counters_come() {
+        let mut core = core();
+        core.stop().unwrap();
+        let seq = core.last_seq;
+        let mut bytes = events(0, 0, 2);
+        bytes[48] = 7;
+        bytes.extend(testing::unsubscribed(seq, [2, 2, 0, 0, 0]));
+        receive(&mut core, &bytes);
+        assert!(core.advance().unwrap_err().is_recoverable());
+        assert_eq!(steps(&mut core), ".");
+        assert_eq!(core.tally().damaged, 1);
+        assert_eq!(core.counters().unwrap().delivered, 2);
+        // What is refused is no damage.
+        core.note(Error::ModuleNotLoaded);
+        assert_eq!(core.tally().damaged, 1);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{fmt, io};
 use icmptap_proto::{
     DecodeError,
     reply::{Info, Refusal},
-    request,
+    request::{self, SubscribeOption},
 };
 use rustix::io::Errno;
 
@@ -83,19 +83,21 @@ pub enum Error {
         source: io::Error,
         /// The kernel's own words.
         message: Option<String>,
-        /// The option it objects to, as `icmptap listen` calls it.
-        option: Option<&'static str>,
+        /// The option it objects to.
+        option: Option<SubscribeOption>,
     },
     /// The module's schema version is lower than what was asked of it needs.
     #[error(
-        "the module (version {module_version}, schema {schema}) is too old for {option}, which \
-         schema {needed} brought: load the module of icmptap {}",
+        "the module (version {module_version}, schema {schema}) is too old for {}, which schema \
+         {needed} brought: load the module of icmptap {}",
+        unknown(*operation, *option),
         env!("CARGO_PKG_VERSION")
     )]
     ModuleTooOld {
-        /// What it does not know: an option, as `icmptap listen` calls it, or
-        /// a thing that can be asked for.
-        option: &'static str,
+        /// What was asked.
+        operation: Operation,
+        /// The option that it does not know; `None`: it does not know the operation.
+        option: Option<SubscribeOption>,
         /// The schema version that has it.
         needed: u32,
         /// The module's schema version.
@@ -151,6 +153,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether receiving may go on after it: a message was damaged or cut, and
+    /// those that follow are not.
+    pub fn is_recoverable(&self) -> bool {
+        matches!(self, Self::Decode(_) | Self::Truncated { .. })
+    }
+
+    /// The option of a subscription that the kernel refused or does not know, if
+    /// it is about one.
+    pub fn option(&self) -> Option<SubscribeOption> {
+        match self {
+            Self::Refused { option, .. } | Self::ModuleTooOld { option, .. } => *option,
+            _ => None,
+        }
+    }
+
     pub(crate) fn io(tried: &'static str) -> impl Fn(Errno) -> Self {
         move |errno| Self::Io {
             tried,
@@ -170,8 +187,15 @@ impl Error {
         Self::NoReply { operation, tries }
     }
 
-    pub(crate) fn too_old(option: &'static str, needed: u32, module: Info) -> Self {
+    /// `option`: `None` if it is the operation that the module does not know.
+    pub(crate) fn too_old(
+        operation: Operation,
+        option: Option<SubscribeOption>,
+        needed: u32,
+        module: Info,
+    ) -> Self {
         Self::ModuleTooOld {
+            operation,
             option,
             needed,
             schema: module.schema_version,
@@ -215,7 +239,16 @@ fn reason(errno: &io::Error, message: &Option<String>) -> String {
     }
 }
 
-fn about(option: &Option<&'static str>) -> String {
+fn unknown(operation: Operation, option: Option<SubscribeOption>) -> String {
+    match (option, operation) {
+        (Some(option), _) => option.to_string(),
+        (None, Operation::GetStats) => "statistics".to_owned(),
+        (None, Operation::GetSubscriptions) => "a list of subscriptions".to_owned(),
+        (None, operation) => operation.to_string(),
+    }
+}
+
+fn about(option: &Option<SubscribeOption>) -> String {
     option
         .map(|option| format!(", about {option}"))
         .unwrap_or_default()
@@ -282,13 +315,24 @@ mod tests {
         let bytes = testing::info_of_schema(1, BootId([0; 16]), 1);
         let message = nlmsg::messages(&bytes).next().unwrap().unwrap();
         let module = Info::decode(&message.generic().unwrap()).unwrap();
-        assert_eq!(
-            Error::too_old("sample", 2, module).to_string(),
-            format!(
-                "the module (version 0.1.0, schema 1) is too old for sample, which schema 2 \
-                 brought: load the module of icmptap {}",
-                env!("CARGO_PKG_VERSION")
-            )
-        );
+        for (operation, option, words) in [
+            (
+                Operation::Subscribe,
+                Some(SubscribeOption::Sampling),
+                "sampling",
+            ),
+            (Operation::GetStats, None, "statistics"),
+        ] {
+            let error = Error::too_old(operation, option, 2, module.clone());
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "the module (version 0.1.0, schema 1) is too old for {words}, which schema 2 \
+                     brought: load the module of icmptap {}",
+                    env!("CARGO_PKG_VERSION")
+                )
+            );
+            assert_eq!(error.option(), option);
+        }
     }
 }

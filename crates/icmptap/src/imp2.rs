@@ -1,6 +1,11 @@
 //! The older protocol: only addresses, one message per packet, no counters.
 
-use std::{collections::VecDeque, num::NonZeroU32, time::Instant};
+use std::{
+    collections::VecDeque,
+    num::NonZeroU32,
+    os::fd::{AsFd, BorrowedFd},
+    time::Instant,
+};
 
 use icmptap_proto::{
     imp2::{self, Packet},
@@ -10,7 +15,7 @@ use icmptap_proto::{
 use rustix::{io::Errno, net::Protocol};
 
 use crate::{
-    Error, Operation, Stopper,
+    Error, Operation, Received, Stopper,
     core::TRIES,
     exchange::Wire,
     socket::{Datagram, RECEIVE_BUFFER, Socket},
@@ -58,30 +63,33 @@ impl Imp2 {
     /// # Errors
     /// What was received is damaged.
     pub fn recv(&mut self) -> Result<Option<Packet>, Error> {
-        self.receive(None)
+        Ok(match self.receive(None)? {
+            Received::Item(packet) => Some(packet),
+            Received::TimedOut | Received::Ended => None,
+        })
     }
 
-    /// Waits for the next packet until then. `None`: it was stopped, or the
-    /// deadline has passed.
+    /// Waits for the next packet until then. A deadline that has passed does not
+    /// wait, and gives what is there.
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
-    pub fn recv_before(&mut self, deadline: Instant) -> Result<Option<Packet>, Error> {
+    pub fn recv_before(&mut self, deadline: Instant) -> Result<Received<Packet>, Error> {
         self.receive(Some(deadline))
     }
 
-    fn receive(&mut self, deadline: Option<Instant>) -> Result<Option<Packet>, Error> {
+    fn receive(&mut self, deadline: Option<Instant>) -> Result<Received<Packet>, Error> {
         loop {
             if let Some(packet) = self.packets.pop_front() {
-                return Ok(Some(packet));
+                return Ok(Received::Item(packet));
             }
             if self.stopper.is_stopped() {
-                return Ok(None);
+                return Ok(Received::Ended);
             }
             if self.socket.receive(&mut self.buffer)? {
                 take(self.buffer.bytes(), 0, &mut self.packets)?;
             } else if !self.socket.wait(Some(&self.stopper), deadline)? {
-                return Ok(None);
+                return Ok(Received::TimedOut);
             }
         }
     }
@@ -109,6 +117,13 @@ impl Imp2 {
             ..
         } = self;
         ask(socket, buffer, packets, seq, operation, request)
+    }
+}
+
+/// The socket, as of [`Subscription`](crate::Subscription).
+impl AsFd for Imp2 {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

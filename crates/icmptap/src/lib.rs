@@ -45,6 +45,7 @@ mod exchange;
 #[cfg(feature = "pcap")]
 mod filter;
 mod imp2;
+mod received;
 mod session;
 mod socket;
 mod stop;
@@ -66,11 +67,12 @@ pub use icmptap_proto::{
     BatchSize, BootId, Cpu, DecodeError, Families, Family, FlushInterval, Hex, Hook, Hooks,
     IfIndex, Instruction, Mtu, Name, Netns, Pid, PortId, Program, ProgramTooLong, Protocol,
     RateLimit, Sampling, Snaplen, SubscriptionId, TypeSet, Verdict, event, icmp,
-    imp2::Packet as Imp2Packet, reply, sequence::Lost,
+    imp2::Packet as Imp2Packet, reply, request::SubscribeOption, sequence::Lost,
 };
 pub use imp2::Imp2;
+pub use received::Received;
 pub use stop::Stopper;
-pub use subscription::{Item, Items, Iter, OwnedItem, Received, Subscription};
+pub use subscription::{Item, Items, Iter, OwnedItem, Subscription};
 pub use summary::{AuditError, Summary};
 
 /// Its example compiles.

@@ -8,7 +8,7 @@ use icmptap_proto::{
 };
 
 use crate::{
-    Client, Error, Item, Items, Operation, Stopper, Summary,
+    Client, Error, Item, Items, Operation, Received, Stopper, Summary,
     core::{Empty, Step},
     socket::Socket,
 };
@@ -30,8 +30,14 @@ impl Session {
     pub(crate) fn start(options: &SubscribeOptions, receive_buffer: usize) -> Result<Self, Error> {
         let mut client = Client::open()?;
         let module = client.info()?;
-        if let Some((option, needed)) = options.unknown_to(module.schema_version) {
-            return Err(Error::too_old(option, needed, module));
+        if let Some(option) = options.unknown_to(module.schema_version) {
+            let needed = option.since();
+            return Err(Error::too_old(
+                Operation::Subscribe,
+                Some(option),
+                needed,
+                module,
+            ));
         }
         let receive_buffer = client.socket.set_receive_buffer(receive_buffer)?;
         client.make_room(room(options.batch, options.snaplen));
@@ -82,8 +88,10 @@ impl Session {
                 self.stop()?;
             }
             let Client { socket, core, .. } = &mut self.client;
-            if socket.receive(core.buffer())? {
-                continue;
+            match socket.receive(core.buffer()) {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => return Err(core.note(error)),
             }
             match core.on_empty()? {
                 Empty::Send(again) => socket.send(&again)?,
@@ -142,11 +150,30 @@ impl Session {
         }
     }
 
+    /// What a step gives that was waited for until a deadline.
+    pub(crate) fn received<T>(step: Step, item: Option<T>) -> Received<T> {
+        match (item, step) {
+            (Some(item), _) => Received::Item(item),
+            (None, Step::Ended) => Received::Ended,
+            (None, _) => Received::TimedOut,
+        }
+    }
+
     /// Once it has ended.
     pub(crate) fn summary(&self) -> Result<Summary, Error> {
         let counters = self.client.core.counters();
         let counters = counters.ok_or(Error::no_reply(Operation::Unsubscribe, 1))?;
         Ok(Summary::new(counters, self.client.core.tally()))
+    }
+}
+
+/// Whether something that was received while the end was waited for was the end. What
+/// is damaged is counted already.
+pub(crate) fn is_end<T>(received: Result<Option<T>, Error>) -> Result<bool, Error> {
+    match received {
+        Ok(item) => Ok(item.is_none()),
+        Err(error) if error.is_recoverable() => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -160,6 +187,16 @@ fn room(batch: Option<BatchSize>, snaplen: Option<Snaplen>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn damage_is_not_the_end_and_other_errors_are() {
+        let damage = || Error::Truncated { need: 2, had: 1 };
+        assert!(matches!(is_end(Ok(Some(1))), Ok(false)));
+        assert!(matches!(is_end(Ok(None::<u8>)), Ok(true)));
+        assert!(matches!(is_end::<u8>(Err(damage())), Ok(false)));
+        let other = is_end::<u8>(Err(Error::ModuleNotLoaded));
+        assert!(matches!(other, Err(Error::ModuleNotLoaded)));
+    }
 
     #[test]
     fn the_buffer_holds_a_full_batch_and_a_large_packet() {

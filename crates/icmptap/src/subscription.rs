@@ -1,7 +1,10 @@
 //! A subscription: events in the order of arrival, losses between them, and
 //! counters that must agree at the end.
 
-use std::time::Instant;
+use std::{
+    os::fd::{AsFd, BorrowedFd},
+    time::Instant,
+};
 
 use icmptap_proto::{
     event::{Event, EventRef},
@@ -9,7 +12,11 @@ use icmptap_proto::{
     sequence::Lost,
 };
 
-use crate::{Builder, Error, Events, Stopper, Summary, core::Step, session::Session};
+use crate::{
+    Builder, Error, Events, Received, Stopper, Summary,
+    core::Step,
+    session::{Session, is_end},
+};
 
 /// What a subscription hands out, borrowed from its buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,17 +53,6 @@ pub enum Items<'a> {
     Events(Events<'a>),
     /// Packets that did not make it, at the place where they are missing.
     Lost(Lost),
-}
-
-/// What a wait with a deadline ends with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Received<'a> {
-    /// Something.
-    Item(Item<'a>),
-    /// Nothing, and the deadline has passed.
-    Nothing,
-    /// The subscription has ended and everything was handed out.
-    Ended,
 }
 
 /// Receives ICMP messages from the kernel, from [`Builder::subscribe`] on.
@@ -152,16 +148,22 @@ impl Subscription {
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
-    pub fn recv_before(&mut self, deadline: Instant) -> Result<Received<'_>, Error> {
+    pub fn recv_before(&mut self, deadline: Instant) -> Result<Received<Item<'_>>, Error> {
         if let Some(span) = self.session.next_event() {
             return Ok(Received::Item(Item::Event(self.session.event(span))));
         }
         let step = self.wait(Some(deadline))?;
-        Ok(match (step, self.session.item(step)) {
-            (_, Some(item)) => Received::Item(item),
-            (Step::Ended, None) => Received::Ended,
-            _ => Received::Nothing,
-        })
+        Ok(Session::received(step, self.session.item(step)))
+    }
+
+    /// As [`recv_many`](Self::recv_many), with a deadline as
+    /// [`recv_before`](Self::recv_before) has one.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn recv_many_before(&mut self, deadline: Instant) -> Result<Received<Items<'_>>, Error> {
+        let step = self.wait(Some(deadline))?;
+        Ok(Session::received(step, self.session.items(step)))
     }
 
     /// [`Step::NeedsData`]: the deadline has passed.
@@ -204,12 +206,25 @@ impl Subscription {
     /// Stops if it still runs, takes what is left without handing it out (it
     /// counts as received), and gives the counters of both sides.
     ///
+    /// What is damaged or cut is passed over, and counted as
+    /// [`damaged`](Summary::damaged).
+    ///
     /// # Errors
-    /// As [`recv`](Self::recv).
+    /// If the kernel cannot be told, or refuses.
     pub fn finish(mut self) -> Result<Summary, Error> {
         self.stop()?;
-        while self.recv()?.is_some() {}
+        while !is_end(self.recv())? {}
         self.session.summary()
+    }
+}
+
+/// The socket: readable when the kernel has sent something. Items that were
+/// received before are not seen by `poll`: wait only after
+/// [`recv_before`](Subscription::recv_before) with a deadline that has passed gave
+/// [`Received::TimedOut`]. Reading from it directly takes events away.
+impl AsFd for Subscription {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.session.socket().as_fd()
     }
 }
 

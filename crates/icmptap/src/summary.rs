@@ -19,6 +19,9 @@ pub struct Summary {
     pub lost_in_gaps: u64,
     /// Batches whose sequence numbers contradict the kernel's count of losses.
     pub disagreements: u64,
+    /// Messages that were damaged or cut. The events in them that could not be
+    /// read were delivered and not received.
+    pub damaged: u64,
 }
 
 impl Summary {
@@ -27,12 +30,14 @@ impl Summary {
             received,
             lost_in_gaps,
             disagreements,
+            damaged,
         } = tally;
         Self {
             counters,
             received,
             lost_in_gaps,
             disagreements,
+            damaged,
         }
     }
 
@@ -66,6 +71,11 @@ impl Summary {
                 batches: self.disagreements,
             });
         }
+        if self.damaged > 0 {
+            return Err(AuditError::Damaged {
+                messages: self.damaged,
+            });
+        }
         if self.received != delivered {
             return Err(AuditError::Received {
                 received: self.received,
@@ -83,8 +93,8 @@ impl Summary {
 }
 
 /// Like tcpdump's last line: `6 received, 18 matched, 12 lost (10 receive buffer
-/// full, 2 rate limit), 90 sampled out`. Causes that did not occur and sampling
-/// that did nothing are left out.
+/// full, 2 rate limit), 90 sampled out, damaged messages: 1`. What is 0 after `lost` is
+/// left out.
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Counters {
@@ -111,6 +121,9 @@ impl fmt::Display for Summary {
         }
         if sampled_out > 0 {
             write!(f, ", {sampled_out} sampled out")?;
+        }
+        if self.damaged > 0 {
+            write!(f, ", damaged messages: {}", self.damaged)?;
         }
         Ok(())
     }
@@ -139,6 +152,12 @@ pub enum AuditError {
         received: u64,
         /// Counted by the kernel.
         delivered: u64,
+    },
+    /// Messages were damaged or cut, so that not everything was received.
+    #[error("damaged messages: {messages}")]
+    Damaged {
+        /// How many messages.
+        messages: u64,
     },
     /// More is missing than the kernel lost.
     #[error("{gaps} missing in the sequence numbers is more than {lost} lost")]
@@ -173,6 +192,7 @@ mod tests {
                 received,
                 lost_in_gaps: gaps,
                 disagreements,
+                damaged: 0,
             },
         )
     }
@@ -206,7 +226,7 @@ mod tests {
         let tally = |lost_in_gaps| Tally {
             received: 6,
             lost_in_gaps,
-            disagreements: 0,
+            ..Tally::default()
         };
         assert_eq!(Summary::new(counters, tally(4)).audit(), Ok(()));
         assert_eq!(Summary::new(counters, tally(1)).trailing_lost(), 3);
@@ -215,6 +235,10 @@ mod tests {
             fails(Summary::new(counters, tally(3))),
             "10 matched is not 6 delivered + 3 lost + 0 queued"
         );
+        let mut damaged = summary([10, 6, 3, 1, 0], 5, 3, 0);
+        damaged.damaged = 1;
+        assert_eq!(fails(damaged), "damaged messages: 1");
+        assert!(damaged.to_string().ends_with(", damaged messages: 1"));
         // Counters that no addition survives do not panic.
         assert!(summary([u64::MAX; 5], 1, u64::MAX, 0).audit().is_err());
     }

@@ -433,7 +433,7 @@ fn hear(scene: &Scene, mut subscription: Subscription, random: &mut Rng) {
         match subscription.recv_before(end).expect("receive") {
             Received::Item(Item::Lost(gap)) => lost += gap.count,
             Received::Item(Item::Event(_)) => (),
-            Received::Nothing | Received::Ended => break,
+            Received::TimedOut | Received::Ended => break,
         }
         if Instant::now() > end {
             break;

@@ -457,7 +457,7 @@ impl Reader {
                     // The kernel is asked for the number.
                     OwnedItem::Lost(_) => {}
                 },
-                Ok(Received::Nothing) => return events,
+                Ok(Received::TimedOut) => return events,
                 other => panic!("{other:?}"),
             }
         }

@@ -13,8 +13,8 @@ use icmptap::event::Event;
 use icmptap::reply::Counters;
 use icmptap::{
     Client, Error, Families, Family, FlushInterval, Hook, Hooks, IfIndex, Instruction, Item, Items,
-    OwnedItem, Pid, Protocol, RateLimit, Sampling, Snaplen, Stopper, Subscription, TypeSet,
-    Verdict,
+    OwnedItem, Pid, Protocol, RateLimit, Sampling, Snaplen, Stopper, SubscribeOption, Subscription,
+    TypeSet, Verdict,
 };
 use icmptap_vm_tests::listen::{Listener, subscribe};
 use icmptap_vm_tests::module::Changed;
@@ -342,9 +342,15 @@ fn a_refused_option_is_named() {
     };
     let builder = Subscription::builder;
     let zero = Sampling { one_in: 0 };
-    assert_eq!(refused(builder().sampling(zero)), "sample");
-    assert_eq!(refused(builder().verdict(Verdict::Other(2))), "drop");
-    assert_eq!(refused(builder().snaplen(Snaplen(65_536))), "snaplen");
+    assert_eq!(refused(builder().sampling(zero)), SubscribeOption::Sampling);
+    assert_eq!(
+        refused(builder().verdict(Verdict::Other(2))),
+        SubscribeOption::Verdict
+    );
+    assert_eq!(
+        refused(builder().snaplen(Snaplen(65_536))),
+        SubscribeOption::Snaplen
+    );
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn next(subscription: &mut Subscription, patience: Duration) -> Option<u16> {
         .expect("receive")
     {
         Received::Item(Item::Event(event)) => Some(seq(&event)),
-        Received::Nothing => None,
+        Received::TimedOut => None,
         other => panic!("{other:?}"),
     }
 }

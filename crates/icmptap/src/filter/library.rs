@@ -5,6 +5,7 @@ use std::{
     error::Error,
     ffi::{CStr, CString, c_char, c_int, c_uint},
     ptr, slice,
+    sync::{Mutex, PoisonError},
 };
 
 use icmptap_proto::Instruction;
@@ -23,6 +24,9 @@ const DLT_RAW: c_int = 12;
 const SNAPLEN: c_int = 65_535;
 /// `PCAP_NETMASK_UNKNOWN`: `ip broadcast` cannot be asked for.
 const NETMASK_UNKNOWN: u32 = u32::MAX;
+
+/// Before libpcap 1.8, `pcap_compile` uses global variables.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// `pcap_t`
 type Handle = *mut u8;
@@ -52,6 +56,8 @@ pub(super) fn compile(expression: &str) -> Result<Vec<Instruction>, FilterError>
     let text =
         CString::new(expression).map_err(|_| misunderstood(expression, "it holds a zero byte"))?;
     let library = load(&FILES)?;
+    // A panic elsewhere leaves nothing behind that matters.
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: the types are those of libpcap's headers. The functions are called
     // in this function only, while the library is loaded.
     let (open_dead, compile, get_err, free_code, close) = unsafe {
@@ -73,7 +79,7 @@ pub(super) fn compile(expression: &str) -> Result<Vec<Instruction>, FilterError>
         instructions: ptr::null(),
     };
     // SAFETY: the handle is open, the text ends with a zero byte, and all three
-    // outlive the call.
+    // outlive the call. Nobody else here is in this function meanwhile.
     let rc = unsafe { compile(handle, &mut program, text.as_ptr(), 1, NETMASK_UNKNOWN) };
     let result = if rc == 0 {
         // SAFETY: libpcap has filled the program: `len` instructions, which live

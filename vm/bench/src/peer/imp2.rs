@@ -22,7 +22,7 @@ impl Source for Client {
             let packet = self.0.recv()?.context("the registration ended")?;
             fold.add(&Event {
                 src: packet.src.to_bits(),
-                dst: packet.dest.to_bits(),
+                dst: packet.dst.to_bits(),
                 ..Event::default()
             });
         }

@@ -83,7 +83,7 @@ fn hear(mut subscription: Subscription, enough: u64, flush: bool) -> Counters {
                     errors += u64::from(is_error);
                 }
                 Received::Item(Item::Lost(gap)) => lost += gap.count,
-                Received::Nothing => break,
+                Received::TimedOut => break,
                 Received::Ended => panic!("nobody ended it"),
             }
             if errors >= enough {
