@@ -22,6 +22,7 @@ use crate::{
 };
 
 /// Whether a message of the family is a batch.
+#[must_use]
 pub fn is_batch(message: &Generic<'_>) -> bool {
     u32::from(message.command) == sys::ICMPTAP_CMD_EVENTS
 }
@@ -77,6 +78,7 @@ impl<'a> Batch<'a> {
     }
 
     /// A place in this batch, to come back to without keeping it borrowed.
+    #[must_use]
     pub fn cursor(&self) -> Cursor {
         Cursor {
             at: self.at,
@@ -90,6 +92,7 @@ impl<'a> Batch<'a> {
 
 /// See [`Batch::events`].
 #[derive(Debug, Clone)]
+#[must_use = "iterators are lazy"]
 pub struct Events<'a> {
     /// From the next record to the end of the message.
     rest: &'a [u8],
@@ -126,6 +129,7 @@ impl<'a> Events<'a> {
 
     /// Where it has come to.
     #[inline]
+    #[must_use]
     pub fn cursor(&self) -> Cursor {
         Cursor {
             at: self.from.end - self.rest.len(),
@@ -225,6 +229,7 @@ impl Cursor {
 
     /// How many events are left, as the batch has it.
     #[inline]
+    #[must_use]
     pub fn left(self) -> u32 {
         self.left
     }
@@ -269,6 +274,7 @@ impl EventSpan {
     /// # Panics
     /// If this is not the datagram in which the span was found, and shorter.
     #[inline]
+    #[must_use]
     pub fn event(self, datagram: &[u8]) -> EventRef<'_> {
         let header = datagram[self.at..].first_chunk();
         EventRef {
@@ -301,6 +307,7 @@ pub struct Event {
 
 impl Event {
     /// The event in its borrowed form, which has all the questions.
+    #[must_use]
     pub fn as_ref(&self) -> EventRef<'_> {
         EventRef {
             cpu: self.cpu,
@@ -319,6 +326,7 @@ impl fmt::Debug for Event {
 
 impl<'a> EventRef<'a> {
     /// Copies the packet, so that the event can be kept.
+    #[must_use]
     pub fn to_owned(&self) -> Event {
         Event {
             cpu: self.cpu,
@@ -330,52 +338,61 @@ impl<'a> EventRef<'a> {
 
     /// The CPU that saw it.
     #[inline]
+    #[must_use]
     pub fn cpu(&self) -> Cpu {
         self.cpu
     }
 
     /// Its sequence number in the stream of its CPU.
     #[inline]
+    #[must_use]
     pub fn seq(&self) -> u64 {
         self.seq
     }
 
     /// When the hook saw it.
+    #[must_use]
     pub fn time(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_nanos(self.header.time_ns())
     }
 
     /// When the hook saw it: nanoseconds since 1970 (`CLOCK_REALTIME`).
     #[inline]
+    #[must_use]
     pub fn time_ns(&self) -> u64 {
         self.header.time_ns()
     }
 
     /// The network namespace.
     #[inline]
+    #[must_use]
     pub fn netns(&self) -> Netns {
         Netns(self.header.netns())
     }
 
     /// The interface it came in by, where the hook knows it.
     #[inline]
+    #[must_use]
     pub fn iif(&self) -> Option<IfIndex> {
         (self.header.iif() != 0).then_some(IfIndex(self.header.iif()))
     }
 
     /// The interface it leaves by, where the hook knows it.
     #[inline]
+    #[must_use]
     pub fn oif(&self) -> Option<IfIndex> {
         (self.header.oif() != 0).then_some(IfIndex(self.header.oif()))
     }
 
     /// The packet's mark (`skb->mark`); 0 if none was set.
     #[inline]
+    #[must_use]
     pub fn mark(&self) -> u32 {
         self.header.mark()
     }
 
     /// The VLAN tag, if it had one.
+    #[must_use]
     pub fn vlan(&self) -> Option<Vlan> {
         self.flag(sys::ICMPTAP_F_VLAN).then_some(Vlan {
             tci: self.header.vlan_tci(),
@@ -385,30 +402,35 @@ impl<'a> EventRef<'a> {
 
     /// The protocol family.
     #[inline]
+    #[must_use]
     pub fn family(&self) -> Family {
         Family::from_number(self.header.family())
     }
 
     /// The hook that saw it.
     #[inline]
+    #[must_use]
     pub fn hook(&self) -> Hook {
         Hook::from_number(self.header.hook())
     }
 
     /// The packet from its network header on, cut at the snaplen.
     #[inline]
+    #[must_use]
     pub fn packet(&self) -> &'a [u8] {
         self.packet
     }
 
     /// Bytes the packet had, from its network header on.
     #[inline]
+    #[must_use]
     pub fn original_len(&self) -> u32 {
         self.header.origlen()
     }
 
     /// Fewer bytes are here than the packet had.
     #[inline]
+    #[must_use]
     pub fn is_truncated(&self) -> bool {
         self.flag(sys::ICMPTAP_F_TRUNCATED)
     }
@@ -416,12 +438,14 @@ impl<'a> EventRef<'a> {
     /// It is a part of a fragmented packet: the first one has the ICMP header,
     /// the later ones do not.
     #[inline]
+    #[must_use]
     pub fn is_fragment(&self) -> bool {
         self.flag(sys::ICMPTAP_F_FRAGMENT)
     }
 
     /// The packet itself, not only what was kept of it, ends before its ICMP
     /// header does.
+    #[must_use]
     pub fn is_malformed(&self) -> bool {
         self.flag(sys::ICMPTAP_F_MALFORMED)
     }
@@ -429,6 +453,7 @@ impl<'a> EventRef<'a> {
     /// ICMP type and code, as numbers. `None` in a later fragment, and where
     /// the packet ends before them.
     #[inline]
+    #[must_use]
     pub fn icmp_type_and_code(&self) -> Option<(u8, u8)> {
         (!self.flag(sys::ICMPTAP_F_NO_ICMP))
             .then_some((self.header.icmp_type(), self.header.icmp_code()))
@@ -437,6 +462,7 @@ impl<'a> EventRef<'a> {
     /// The ICMP message: from its header to the end of what was kept. Empty if
     /// the snaplen did not reach it. `None` where there is no ICMP header.
     #[inline]
+    #[must_use]
     pub fn icmp_bytes(&self) -> Option<&'a [u8]> {
         self.icmp_type_and_code()?;
         Some(
@@ -449,6 +475,7 @@ impl<'a> EventRef<'a> {
     /// The ICMP type, with its family. `None` where there is none, and for a
     /// family that this version does not know.
     #[inline]
+    #[must_use]
     pub fn icmp_type(&self) -> Option<Type> {
         let (number, _) = self.icmp_type_and_code()?;
         match self.family() {
@@ -461,6 +488,7 @@ impl<'a> EventRef<'a> {
     /// What the ICMP message says. `None` where there is no ICMP header, and for
     /// a family that this version does not know.
     #[inline(always)]
+    #[must_use]
     pub fn icmp(&self) -> Option<Icmp<'a>> {
         let icmp_type = self.icmp_type()?;
         let bytes = self.icmp_bytes()?;
@@ -471,18 +499,21 @@ impl<'a> EventRef<'a> {
 
     /// Who sent it, if the snaplen left that.
     #[inline]
+    #[must_use]
     pub fn src(&self) -> Option<IpAddr> {
         self.addresses().map(|(src, _)| src)
     }
 
     /// To whom, if the snaplen left that.
     #[inline]
+    #[must_use]
     pub fn dst(&self) -> Option<IpAddr> {
         self.addresses().map(|(_, dst)| dst)
     }
 
     /// Who sent it and to whom, if the snaplen left that.
     #[inline]
+    #[must_use]
     pub fn addresses(&self) -> Option<(IpAddr, IpAddr)> {
         Ip::decode(self.packet).map(|ip| (ip.src(), ip.dst()))
     }
@@ -495,6 +526,7 @@ impl<'a> EventRef<'a> {
     /// Where in the whole packet's payload this fragment starts, in bytes; 0
     /// for a packet that is not fragmented and for a first fragment. `None` if
     /// the snaplen cut that off.
+    #[must_use]
     pub fn fragment_offset(&self) -> Option<u16> {
         match Ip::decode(self.packet)? {
             Ip::V4(header) => Some(header.fragment_offset()),
@@ -518,6 +550,7 @@ impl<'a> EventRef<'a> {
     }
 
     /// What the kernel knew of the ICMP checksum when it saw the packet.
+    #[must_use]
     pub fn checksum_state(&self) -> ChecksumState {
         let state = u32::from(self.header.flags()) & sys::ICMPTAP_CSUM_MASK;
         match state >> sys::ICMPTAP_CSUM_SHIFT {
@@ -534,6 +567,7 @@ impl<'a> EventRef<'a> {
     /// last destination is in the sum, and not always in the packet. The sum of a
     /// packet with a Home Address option has that address in it (RFC 6275 section
     /// 11.3.1); if the option is not formed as it has to be, it is unknown.
+    #[must_use]
     pub fn checksum(&self) -> Checksum {
         if self.is_fragment()
             || self.is_malformed()
@@ -575,11 +609,13 @@ pub struct Vlan {
 
 impl Vlan {
     /// The VLAN's number, 0 to 4,095.
+    #[must_use]
     pub fn id(self) -> u16 {
         self.tci & 0x0fff
     }
 
     /// The priority, 0 to 7.
+    #[must_use]
     pub fn priority(self) -> u8 {
         (self.tci >> 13) as u8
     }

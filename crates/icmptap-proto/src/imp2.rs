@@ -43,17 +43,20 @@ impl Packet {
 /// Whether a message from the kernel is `IMP2_K_MSG`. Its number is that of
 /// netlink's NOOP: on an IMP2 socket there are none. (`IMP2_CLOSE` likewise has
 /// the number of netlink's error message, but only ever goes to the kernel.)
+#[must_use]
 pub fn is_packet(message: &Message<'_>) -> bool {
     u32::from(message.kind) == sys::IMP2_K_MSG
 }
 
 /// `IMP2_U_PID`: registers the socket that sends it. Asks for an
 /// acknowledgement, so that a refusal is seen.
+#[must_use]
 pub fn register(seq: u32) -> Vec<u8> {
     request(sys::IMP2_U_PID, seq)
 }
 
 /// `IMP2_CLOSE`: ends the registration. Asks for an acknowledgement.
+#[must_use]
 pub fn close(seq: u32) -> Vec<u8> {
     request(sys::IMP2_CLOSE, seq)
 }

@@ -81,6 +81,7 @@ pub struct Message<'a> {
 impl<'a> Message<'a> {
     /// Whether what a dump lists changed while it did (`NLM_F_DUMP_INTR`):
     /// something may be missing, or be there twice.
+    #[must_use]
     pub fn is_interrupted(&self) -> bool {
         u32::from(self.flags) & sys::NLM_F_DUMP_INTR != 0
     }
@@ -120,6 +121,7 @@ pub struct Generic<'a> {
 
 /// The messages of a datagram, as received, in order. After an error it ends:
 /// where the next message would start is not known.
+#[must_use]
 pub fn messages(datagram: &[u8]) -> Messages<'_> {
     Messages { datagram, at: 0 }
 }
@@ -133,12 +135,14 @@ pub struct Messages<'a> {
 
 impl Messages<'_> {
     /// Where the next message starts in the datagram.
+    #[must_use]
     pub fn offset(&self) -> usize {
         self.at
     }
 }
 
 /// The messages from byte `offset` on, which an earlier iterator gave.
+#[must_use]
 pub fn messages_from(datagram: &[u8], offset: usize) -> Messages<'_> {
     Messages {
         datagram,
@@ -234,6 +238,7 @@ impl<'a> Attr<'a> {
 }
 
 /// The attributes in `bytes`, which start at byte `at` of the datagram.
+#[must_use]
 pub fn attributes(bytes: &[u8], at: usize) -> Attrs<'_> {
     Attrs { bytes, at }
 }

@@ -183,6 +183,7 @@ impl Info {
 
     /// Which of the two, the module and this crate, knows more of the wire
     /// format.
+    #[must_use]
     pub fn age(&self) -> Age {
         match self.schema_version.cmp(&Self::SCHEMA_KNOWN) {
             Ordering::Less => Age::Older,
@@ -585,6 +586,7 @@ pub struct Counters {
 
 impl Counters {
     /// Events lost, whatever the cause.
+    #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost_overrun
             .saturating_add(self.lost_nomem)

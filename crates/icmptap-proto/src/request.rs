@@ -49,6 +49,7 @@ pub struct SubscribeOptions {
 
 impl SubscribeOptions {
     /// The first option that a module of this schema version does not know.
+    #[must_use]
     pub fn unknown_to(&self, schema: u32) -> Option<SubscribeOption> {
         self.attributes()
             .into_iter()
@@ -180,6 +181,7 @@ impl SubscribeOption {
     }
 
     /// The schema version that brought it.
+    #[must_use]
     pub fn since(self) -> u32 {
         match self {
             Self::Hooks | Self::Families | Self::Snaplen | Self::Batch | Self::FlushInterval => 1,
@@ -218,6 +220,7 @@ impl fmt::Display for SubscribeOption {
 
 /// Asks the generic netlink controller for the family `icmptap`
 /// (`CTRL_CMD_GETFAMILY`). Answer: [`reply::Family`](crate::reply::Family).
+#[must_use]
 pub fn get_family(seq: u32) -> Vec<u8> {
     let mut writer = Writer::generic(
         sys::GENL_ID_CTRL as u16,
@@ -234,12 +237,14 @@ pub fn get_family(seq: u32) -> Vec<u8> {
 }
 
 /// `ICMPTAP_CMD_GET_INFO`. Answer: [`reply::Info`](crate::reply::Info).
+#[must_use]
 pub fn get_info(family: FamilyId, seq: u32) -> Vec<u8> {
     command(family, 0, seq, sys::ICMPTAP_CMD_GET_INFO).finish()
 }
 
 /// `ICMPTAP_CMD_SUBSCRIBE`. Answer:
 /// [`reply::Parameters`](crate::reply::Parameters); events may come before it.
+#[must_use]
 pub fn subscribe(family: FamilyId, seq: u32, options: &SubscribeOptions) -> Vec<u8> {
     let mut writer = command(family, 0, seq, sys::ICMPTAP_CMD_SUBSCRIBE);
     for (kind, value) in options.attributes() {
@@ -250,11 +255,13 @@ pub fn subscribe(family: FamilyId, seq: u32, options: &SubscribeOptions) -> Vec<
 
 /// `ICMPTAP_CMD_UNSUBSCRIBE`. Answer:
 /// [`reply::Counters`](crate::reply::Counters), after the last event.
+#[must_use]
 pub fn unsubscribe(family: FamilyId, seq: u32) -> Vec<u8> {
     command(family, 0, seq, sys::ICMPTAP_CMD_UNSUBSCRIBE).finish()
 }
 
 /// `ICMPTAP_CMD_FLUSH`. Answer: the batched events, then an acknowledgement.
+#[must_use]
 pub fn flush(family: FamilyId, seq: u32) -> Vec<u8> {
     command(family, sys::NLM_F_ACK, seq, sys::ICMPTAP_CMD_FLUSH).finish()
 }
@@ -263,6 +270,7 @@ pub fn flush(family: FamilyId, seq: u32) -> Vec<u8> {
 /// namespace, or of all. Answers: a
 /// [`reply::SubscriptionInfo`](crate::reply::SubscriptionInfo) for each, then
 /// [`reply::Done`](crate::reply::Done).
+#[must_use]
 pub fn get_subscriptions(family: FamilyId, seq: u32, all_netns: bool) -> Vec<u8> {
     let mut writer = command(
         family,
@@ -277,6 +285,7 @@ pub fn get_subscriptions(family: FamilyId, seq: u32, all_netns: bool) -> Vec<u8>
 }
 
 /// `ICMPTAP_CMD_GET_STATS`. Answer: [`reply::Stats`](crate::reply::Stats).
+#[must_use]
 pub fn get_stats(family: FamilyId, seq: u32) -> Vec<u8> {
     command(family, 0, seq, sys::ICMPTAP_CMD_GET_STATS).finish()
 }
@@ -284,6 +293,7 @@ pub fn get_stats(family: FamilyId, seq: u32) -> Vec<u8> {
 /// `ICMPTAP_CMD_GET_STATS`, as a dump. Answers: a
 /// [`reply::CpuStats`](crate::reply::CpuStats) for each CPU, then
 /// [`reply::Done`](crate::reply::Done).
+#[must_use]
 pub fn get_stats_per_cpu(family: FamilyId, seq: u32) -> Vec<u8> {
     command(family, sys::NLM_F_DUMP, seq, sys::ICMPTAP_CMD_GET_STATS).finish()
 }

@@ -163,6 +163,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// The verdict with the number `ICMPTAP_VERDICT_*`.
+    #[must_use]
     pub const fn from_number(number: u32) -> Self {
         match number {
             sys::ICMPTAP_VERDICT_ACCEPT => Self::Accept,
@@ -172,6 +173,7 @@ impl Verdict {
     }
 
     /// The number `ICMPTAP_VERDICT_*`.
+    #[must_use]
     pub const fn number(self) -> u32 {
         match self {
             Self::Accept => sys::ICMPTAP_VERDICT_ACCEPT,
@@ -206,6 +208,7 @@ pub enum Protocol {
 
 impl Protocol {
     /// The protocol with this number.
+    #[must_use]
     pub const fn from_number(number: u32) -> Self {
         match number {
             sys::NETLINK_GENERIC => Self::Generic,
@@ -259,6 +262,7 @@ impl TypeSet {
     }
 
     /// Whether a type is in it.
+    #[must_use]
     pub fn contains(&self, icmp_type: u8) -> bool {
         self.bits[usize::from(icmp_type / 8)] & (1 << (icmp_type % 8)) != 0
     }
@@ -319,6 +323,7 @@ impl Program {
     pub const MAX: usize = 4096;
 
     /// The instructions, in order.
+    #[must_use]
     pub fn instructions(&self) -> &[Instruction] {
         &self.0
     }
@@ -384,6 +389,7 @@ impl Hook {
     ];
 
     /// The hook with netfilter's number `NF_INET_*`.
+    #[must_use]
     pub const fn from_number(number: u8) -> Self {
         match number as u32 {
             sys::NF_INET_PRE_ROUTING => Self::Prerouting,
@@ -396,6 +402,7 @@ impl Hook {
     }
 
     /// Netfilter's number, `NF_INET_*`.
+    #[must_use]
     pub const fn number(self) -> u8 {
         (match self {
             Self::Prerouting => sys::NF_INET_PRE_ROUTING,
@@ -468,6 +475,7 @@ impl Family {
     pub const ALL: [Self; 2] = [Self::Ipv4, Self::Ipv6];
 
     /// The family with netfilter's number `NFPROTO_*`.
+    #[must_use]
     pub const fn from_number(number: u8) -> Self {
         match number as u32 {
             sys::NFPROTO_IPV4 => Self::Ipv4,

@@ -27,6 +27,7 @@ use crate::{
 /// is still handed out. [`finish`](Self::finish) gives the counters. Dropping
 /// it ends it too.
 #[derive(Debug)]
+#[must_use = "a subscription ends when it is dropped"]
 pub struct AsyncSubscription {
     session: Session,
     /// Copies of the descriptors of the session's socket and of its stopper.
@@ -46,21 +47,25 @@ impl AsyncSubscription {
     }
 
     /// The parameters in force.
+    #[must_use]
     pub fn parameters(&self) -> &Parameters {
         self.session.parameters()
     }
 
     /// What the module is and can do.
+    #[must_use]
     pub fn module(&self) -> &Info {
         self.session.module()
     }
 
     /// Bytes of the receive buffer in force (`SO_RCVBUF`).
+    #[must_use]
     pub fn receive_buffer(&self) -> usize {
         self.session.receive_buffer()
     }
 
     /// Ends this subscription from elsewhere.
+    #[must_use]
     pub fn stopper(&self) -> Stopper {
         self.session.stopper().clone()
     }

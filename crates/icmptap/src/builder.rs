@@ -21,6 +21,7 @@ const DEFAULT_HOOKS: Hooks = Hooks(1);
 /// it. What sampling then passes over is counted as `sampled_out`; the rest is
 /// matched: each packet gets a sequence number, and is an event or a loss.
 #[derive(Debug, Clone, Default)]
+#[must_use = "a builder does nothing until it subscribes"]
 pub struct Builder {
     options: SubscribeOptions,
     receive_buffer: Option<usize>,

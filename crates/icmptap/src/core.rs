@@ -342,6 +342,7 @@ impl Core {
 ///
 /// Those that are not taken, the subscription hands out next.
 #[derive(Debug)]
+#[must_use = "iterators are lazy"]
 pub struct Events<'a> {
     rest: event::Events<'a>,
     /// Where the subscription goes on.

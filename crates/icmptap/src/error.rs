@@ -155,12 +155,14 @@ pub enum Error {
 impl Error {
     /// Whether receiving may go on after it: a message was damaged or cut, and
     /// those that follow are not.
+    #[must_use]
     pub fn is_recoverable(&self) -> bool {
         matches!(self, Self::Decode(_) | Self::Truncated { .. })
     }
 
     /// The option of a subscription that the kernel refused or does not know, if
     /// it is about one.
+    #[must_use]
     pub fn option(&self) -> Option<SubscribeOption> {
         match self {
             Self::Refused { option, .. } | Self::ModuleTooOld { option, .. } => *option,

@@ -27,6 +27,7 @@ const ROOM: usize = 4096;
 
 /// An IMP2 client. Dropping it ends the registration too.
 #[derive(Debug)]
+#[must_use = "a registration ends when it is dropped"]
 pub struct Imp2 {
     socket: Socket,
     buffer: Datagram,
@@ -54,6 +55,7 @@ impl Imp2 {
     }
 
     /// Ends the wait from another thread.
+    #[must_use]
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }

@@ -38,6 +38,7 @@ pub enum OwnedItem {
 
 impl Item<'_> {
     /// Copies the packet, so that the item can be kept.
+    #[must_use]
     pub fn to_owned(&self) -> OwnedItem {
         match self {
             Self::Event(event) => OwnedItem::Event(event.to_owned()),
@@ -61,6 +62,7 @@ pub enum Items<'a> {
 /// is still handed out. [`finish`](Self::finish) gives the counters. Dropping
 /// it ends it too.
 #[derive(Debug)]
+#[must_use = "a subscription ends when it is dropped"]
 pub struct Subscription {
     session: Session,
 }
@@ -76,21 +78,25 @@ impl Subscription {
     }
 
     /// The parameters in force.
+    #[must_use]
     pub fn parameters(&self) -> &Parameters {
         self.session.parameters()
     }
 
     /// What the module is and can do.
+    #[must_use]
     pub fn module(&self) -> &Info {
         self.session.module()
     }
 
     /// Bytes of the receive buffer in force (`SO_RCVBUF`).
+    #[must_use]
     pub fn receive_buffer(&self) -> usize {
         self.session.receive_buffer()
     }
 
     /// Ends this subscription from another thread.
+    #[must_use]
     pub fn stopper(&self) -> Stopper {
         self.session.stopper().clone()
     }
@@ -230,6 +236,7 @@ impl AsFd for Subscription {
 
 /// See [`Subscription::iter`].
 #[derive(Debug)]
+#[must_use = "iterators are lazy"]
 pub struct Iter<'a> {
     subscription: &'a mut Subscription,
 }

@@ -42,6 +42,7 @@ impl Summary {
     }
 
     /// Events lost after the last batch of their stream.
+    #[must_use]
     pub fn trailing_lost(&self) -> u64 {
         self.counters.lost().saturating_sub(self.lost_in_gaps)
     }
