@@ -9,8 +9,8 @@ use std::{
 use anyhow::{Context, bail};
 use clap::ColorChoice;
 use icmptap::{
-    BatchSize, Client, Error, Families, FlushInterval, Item, Lost, RateLimit, Received, Sampling,
-    Snaplen, SubscribeOption, Subscription, Summary, Verdict, event::EventRef,
+    BatchSize, Client, Error, Families, FlushInterval, Hook, Hooks, Item, Lost, RateLimit,
+    Received, Sampling, Snaplen, SubscribeOption, Subscription, Summary, Verdict, event::EventRef,
 };
 use jiff::tz::TimeZone;
 
@@ -92,7 +92,12 @@ impl Interface {
 fn subscribe(args: &Args, interface: Option<&Interface>) -> anyhow::Result<Subscription> {
     let mut builder = Subscription::builder().all_netns(args.all_netns);
     if !args.hooks.is_empty() {
-        builder = builder.hooks(args.hooks.iter().map(|hook| (*hook).into()).collect());
+        builder = builder.hooks(
+            args.hooks
+                .iter()
+                .map(|hook| Hook::from(*hook))
+                .collect::<Hooks>(),
+        );
     }
     let mut families: Option<Families> = None;
     if !args.families.is_empty() {

@@ -62,8 +62,8 @@ mod tests {
 
     /// A request reads like its answer.
     fn words(options: &mut SubscribeOptions) -> String {
-        options.hooks = Some(icmptap::Hooks(1));
-        options.families = Some(icmptap::Families(3));
+        options.hooks = Some(icmptap::Hooks::PREROUTING);
+        options.families = Some(icmptap::Families::ALL);
         options.snaplen = Some(Snaplen(576));
         options.batch = Some(icmptap::BatchSize(3776));
         options.flush_interval = Some(icmptap::FlushInterval { us: 1000 });

@@ -48,12 +48,12 @@ pub(crate) fn sets(
 ) -> anyhow::Result<(TypeSet, TypeSet, Families)> {
     let ipv4: TypeSet = names.iter().flat_map(|name| name.ipv4.iter()).collect();
     let ipv6: TypeSet = names.iter().flat_map(|name| name.ipv6.iter()).collect();
-    let wanted = families.unwrap_or_else(|| Family::ALL.into_iter().collect());
+    let wanted = families.unwrap_or(Families::ALL);
     let having = [(Family::Ipv4, ipv4), (Family::Ipv6, ipv6)]
         .into_iter()
-        .filter(|(family, set)| *set != TypeSet::NONE && wanted.iter().any(|f| f == *family));
+        .filter(|(family, set)| *set != TypeSet::NONE && wanted.contains(*family));
     let having: Families = having.map(|(family, _)| family).collect();
-    if having.0 == 0 {
+    if having.is_empty() {
         return Err(WrongValue(format!("no --type is one of {wanted}")).into());
     }
     Ok((ipv4, ipv6, having))
@@ -129,8 +129,7 @@ mod tests {
                 .map(|name| TypeName::parse(name).unwrap())
                 .collect()
         };
-        let both: Families = Family::ALL.into_iter().collect();
-        let [only_v4, only_v6] = Family::ALL.map(|family| [family].into_iter().collect());
+        let [both, only_v4, only_v6] = [Families::ALL, Families::IPV4, Families::IPV6];
 
         let (v4, v6, families) = sets(&names("echo-request,packet-too-big,3"), None).unwrap();
         assert_eq!(v4.iter().collect::<Vec<_>>(), [3, 8]);

@@ -77,7 +77,9 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// A place in this batch, to come back to without keeping it borrowed.
+    /// A place in this batch, to come back to without keeping it borrowed. For the
+    /// crate `icmptap` alone.
+    #[doc(hidden)]
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         Cursor {
@@ -101,8 +103,10 @@ pub struct Events<'a> {
 }
 
 impl<'a> Events<'a> {
-    /// As [`next`](Iterator::next), in fewer instructions, as long as all is well.
-    /// `None`: ask `next` why.
+    /// As [`next`](Iterator::next), in fewer instructions. Returns `None` at the
+    /// end or on malformed data; `next` gives the error. For the crate `icmptap`
+    /// alone.
+    #[doc(hidden)]
     #[inline]
     pub fn next_whole(&mut self) -> Option<EventRef<'a>> {
         if self.from.left == 0 {
@@ -127,7 +131,8 @@ impl<'a> Events<'a> {
         Some(event)
     }
 
-    /// Where it has come to.
+    /// Where it has come to. For the crate `icmptap` alone.
+    #[doc(hidden)]
     #[inline]
     #[must_use]
     pub fn cursor(&self) -> Cursor {
@@ -155,6 +160,7 @@ impl<'a> Iterator for Events<'a> {
 }
 
 /// A place in a batch: see [`Batch::cursor`].
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub struct Cursor {
     at: usize,
@@ -199,8 +205,8 @@ impl Cursor {
         }
     }
 
-    /// As [`next_in`](Self::next_in), in fewer instructions, as long as all is well.
-    /// `None`: ask `next_in` why.
+    /// As [`next_in`](Self::next_in), in fewer instructions. Returns `None` at the
+    /// end or on malformed data; `next_in` gives the error.
     #[inline]
     pub fn next_whole_in(&mut self, datagram: &[u8]) -> Option<EventSpan> {
         let rest = datagram.get(self.at..self.end)?;
@@ -259,6 +265,7 @@ impl Cursor {
 }
 
 /// Where an event lies in its datagram: see [`Cursor::next_in`].
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub struct EventSpan {
     cpu: Cpu,

@@ -27,6 +27,7 @@ mod record;
 pub mod reply;
 pub mod request;
 pub mod sequence;
+mod sets;
 #[cfg(feature = "test-util")]
 pub mod testing;
 mod types;
@@ -34,4 +35,5 @@ mod types;
 pub use hex::Hex;
 pub use name::Name;
 pub use nlmsg::DecodeError;
+pub use sets::{Families, Hooks};
 pub use types::*;

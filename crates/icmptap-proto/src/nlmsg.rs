@@ -65,6 +65,7 @@ pub enum DecodeError {
 
 /// One netlink message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Message<'a> {
     /// `nlmsg_type`: a [`FamilyId`](crate::FamilyId) or a control message.
     pub kind: u16,
@@ -108,6 +109,7 @@ impl<'a> Message<'a> {
 
 /// What a generic netlink message holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Generic<'a> {
     /// `cmd`: `ICMPTAP_CMD_*`.
     pub command: u8,
@@ -188,6 +190,7 @@ impl<'a> Iterator for Messages<'a> {
 
 /// One attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Attr<'a> {
     /// `nla_type` without its flags.
     pub kind: u16,

@@ -216,9 +216,9 @@ impl Info {
                     schema_version = Some(attr.u32("the schema version")?);
                 }
                 sys::ICMPTAP_INFO_BOOT_ID => boot_id = Some(BootId(attr.array("the boot id")?)),
-                sys::ICMPTAP_INFO_HOOKS => hooks = Some(Hooks(attr.u32("the hooks")?)),
+                sys::ICMPTAP_INFO_HOOKS => hooks = Some(Hooks::from_bits(attr.u32("the hooks")?)),
                 sys::ICMPTAP_INFO_FAMILIES => {
-                    families = Some(Families(attr.u32("the families")?));
+                    families = Some(Families::from_bits(attr.u32("the families")?));
                 }
                 sys::ICMPTAP_INFO_SNAPLEN_MAX => {
                     snaplen_max = Some(Snaplen(attr.u32("the largest snaplen")?));
@@ -322,9 +322,9 @@ impl Parameters {
         for attr in attributes(body.body, body.at) {
             let attr = attr?;
             match u32::from(attr.kind) {
-                sys::ICMPTAP_SUB_HOOKS => hooks = Some(Hooks(attr.u32("the hooks")?)),
+                sys::ICMPTAP_SUB_HOOKS => hooks = Some(Hooks::from_bits(attr.u32("the hooks")?)),
                 sys::ICMPTAP_SUB_FAMILIES => {
-                    families = Some(Families(attr.u32("the families")?));
+                    families = Some(Families::from_bits(attr.u32("the families")?));
                 }
                 sys::ICMPTAP_SUB_SNAPLEN => snaplen = Some(Snaplen(attr.u32("the snaplen")?)),
                 sys::ICMPTAP_SUB_BATCH => batch = Some(BatchSize(attr.u32("the batch size")?)),

@@ -75,10 +75,13 @@ impl SubscribeOptions {
         } = self;
         let number = |value: u32| value.to_ne_bytes().to_vec();
         [
-            (sys::ICMPTAP_SUB_HOOKS, hooks.map(|hooks| number(hooks.0))),
+            (
+                sys::ICMPTAP_SUB_HOOKS,
+                hooks.map(|hooks| number(hooks.bits())),
+            ),
             (
                 sys::ICMPTAP_SUB_FAMILIES,
-                families.map(|families| number(families.0)),
+                families.map(|families| number(families.bits())),
             ),
             (
                 sys::ICMPTAP_SUB_SNAPLEN,

@@ -283,6 +283,12 @@ impl FromIterator<u8> for TypeSet {
     }
 }
 
+impl<const N: usize> From<[u8; N]> for TypeSet {
+    fn from(types: [u8; N]) -> Self {
+        types.into_iter().collect()
+    }
+}
+
 /// `all`, `none`, or the numbers: `0+8`.
 impl fmt::Display for TypeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -413,6 +419,14 @@ impl Hook {
             Self::Other(number) => number as u32,
         }) as u8
     }
+
+    /// Its bit in a set of hooks, `1 << NF_INET_*`; 0: it has none.
+    pub(crate) const fn bit(self) -> u32 {
+        match 1u32.checked_shl(self.number() as u32) {
+            Some(bit) => bit,
+            None => 0,
+        }
+    }
 }
 
 /// nft's words: `prerouting`, `input`, `forward`, `output`, `postrouting`; a
@@ -427,34 +441,6 @@ impl fmt::Display for Hook {
             Self::Postrouting => "postrouting",
             Self::Other(number) => return write!(f, "hook{number}"),
         })
-    }
-}
-
-/// A set of [`Hook`]s, as the mask of `1 << NF_INET_*` that is on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Hooks(pub u32);
-
-impl Hooks {
-    /// The named hooks in this set.
-    pub fn iter(self) -> impl Iterator<Item = Hook> {
-        Hook::ALL
-            .into_iter()
-            .filter(move |hook| self.0 & (1 << hook.number()) != 0)
-    }
-}
-
-impl FromIterator<Hook> for Hooks {
-    /// Hooks with a number above 31 have no bit and are left out.
-    fn from_iter<I: IntoIterator<Item = Hook>>(hooks: I) -> Self {
-        Self(hooks.into_iter().fold(0, |mask, hook| {
-            mask | 1u32.checked_shl(hook.number().into()).unwrap_or(0)
-        }))
-    }
-}
-
-impl fmt::Display for Hooks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        words(f, self.iter())
     }
 }
 
@@ -484,7 +470,8 @@ impl Family {
         }
     }
 
-    const fn bit(self) -> u32 {
+    /// Its bit in a set of families; 0: it has none.
+    pub(crate) const fn bit(self) -> u32 {
         match self {
             Self::Ipv4 => sys::ICMPTAP_FAMILY_IPV4,
             Self::Ipv6 => sys::ICMPTAP_FAMILY_IPV6,
@@ -504,37 +491,8 @@ impl fmt::Display for Family {
     }
 }
 
-/// A set of [`Family`]s, as the mask of `ICMPTAP_FAMILY_*` that is on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Families(pub u32);
-
-impl Families {
-    /// The named families in this set.
-    pub fn iter(self) -> impl Iterator<Item = Family> {
-        Family::ALL
-            .into_iter()
-            .filter(move |family| self.0 & family.bit() != 0)
-    }
-}
-
-impl FromIterator<Family> for Families {
-    /// Families without a name have no bit and are left out.
-    fn from_iter<I: IntoIterator<Item = Family>>(families: I) -> Self {
-        Self(
-            families
-                .into_iter()
-                .fold(0, |mask, family| mask | family.bit()),
-        )
-    }
-}
-
-impl fmt::Display for Families {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        words(f, self.iter())
-    }
-}
-
-fn words<T: fmt::Display>(
+/// `a+b`, or `none`.
+pub(crate) fn words<T: fmt::Display>(
     f: &mut fmt::Formatter<'_>,
     mut items: impl Iterator<Item = T>,
 ) -> fmt::Result {

@@ -75,7 +75,7 @@ fn ours(bytes: &[u8]) -> Seen {
 #[test]
 fn the_oracle_reads_our_requests() {
     let mut options = SubscribeOptions::default();
-    options.hooks = Some(Hooks(0x1f));
+    options.hooks = Some(Hooks::ALL);
     options.snaplen = Some(Snaplen(96));
     let expected = (
         FAMILY.0,
@@ -487,8 +487,8 @@ proptest! {
         all_netns: bool,
     ) {
         let mut options = SubscribeOptions::default();
-        options.hooks = Some(Hooks(n[0]));
-        options.families = Some(Families(n[1]));
+        options.hooks = Some(Hooks::from_bits(n[0]));
+        options.families = Some(Families::from_bits(n[1]));
         options.snaplen = Some(Snaplen(n[2]));
         options.batch = Some(BatchSize(n[3]));
         options.flush_interval = Some(FlushInterval { us: n[4] });
@@ -504,8 +504,8 @@ proptest! {
         prop_assert_eq!(oracle(&bytes), ours(&bytes));
         let generic = nlmsg::messages(&bytes).next().unwrap().unwrap().generic().unwrap();
         let parameters = Parameters::decode(&generic).unwrap();
-        prop_assert_eq!(parameters.hooks, Hooks(n[0]));
-        prop_assert_eq!(parameters.families, Families(n[1]));
+        prop_assert_eq!(parameters.hooks, Hooks::from_bits(n[0]));
+        prop_assert_eq!(parameters.families, Families::from_bits(n[1]));
         prop_assert_eq!(parameters.snaplen, Snaplen(n[2]));
         prop_assert_eq!(parameters.batch, BatchSize(n[3]));
         prop_assert_eq!(parameters.flush_interval, FlushInterval { us: n[4] });

@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         words => words.join(" "),
     };
     let mut subscription = Subscription::builder()
-        .hooks([Hook::Prerouting, Hook::Output].into_iter().collect())
+        .hooks([Hook::Prerouting, Hook::Output])
         .filter(&filter)?
         .subscribe()?;
     println!(

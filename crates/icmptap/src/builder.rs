@@ -13,7 +13,7 @@ use crate::{Error, Subscription, session::Session, socket::RECEIVE_BUFFER};
 
 /// Where the kernel looks unless told otherwise: prerouting.
 #[cfg(feature = "pcap")]
-const DEFAULT_HOOKS: Hooks = Hooks(1);
+const DEFAULT_HOOKS: Hooks = Hooks::PREROUTING;
 
 /// What to subscribe to. What is not set is the kernel's choice.
 ///
@@ -32,14 +32,14 @@ pub struct Builder {
 
 impl Builder {
     /// Where to look; prerouting unless told otherwise.
-    pub fn hooks(mut self, hooks: Hooks) -> Self {
-        self.options.hooks = Some(hooks);
+    pub fn hooks(mut self, hooks: impl Into<Hooks>) -> Self {
+        self.options.hooks = Some(hooks.into());
         self
     }
 
     /// What to look for; every family the module can tap unless told otherwise.
-    pub fn families(mut self, families: Families) -> Self {
-        self.options.families = Some(families);
+    pub fn families(mut self, families: impl Into<Families>) -> Self {
+        self.options.families = Some(families.into());
         self
     }
 
@@ -72,14 +72,14 @@ impl Builder {
     /// Types of ICMP to take; all unless told otherwise. A packet that has no
     /// type (a later fragment, or one that is too short) is taken only if all
     /// are.
-    pub fn icmp_types(mut self, types: TypeSet) -> Self {
-        self.options.icmp_types = Some(types);
+    pub fn icmp_types(mut self, types: impl Into<TypeSet>) -> Self {
+        self.options.icmp_types = Some(types.into());
         self
     }
 
     /// Types of ICMPv6 to take, in the same way.
-    pub fn icmpv6_types(mut self, types: TypeSet) -> Self {
-        self.options.icmpv6_types = Some(types);
+    pub fn icmpv6_types(mut self, types: impl Into<TypeSet>) -> Self {
+        self.options.icmpv6_types = Some(types.into());
         self
     }
 

@@ -294,9 +294,9 @@ fn builder(random: &mut Rng) -> Builder {
                     .into_iter()
                     .filter(|_| random.bool())
                     .chain([Hook::Input])
-                    .collect(),
+                    .collect::<icmptap::Hooks>(),
             )
-            .families(Family::ALL.into_iter().collect());
+            .families(Family::ALL);
     }
     if random.bool() {
         builder = builder.sampling(Sampling {

@@ -14,9 +14,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use icmptap::event::{Event, Vlan};
-use icmptap::{
-    Client, Family, FlushInterval, Hook, Hooks, OwnedItem, Received, Snaplen, Subscription,
-};
+use icmptap::{Client, Family, FlushInterval, Hook, OwnedItem, Received, Snaplen, Subscription};
 use icmptap_vm_tests::fire::packets::{
     damage, facts, fragment_v4, ipv4, ipv6, is_sum_right, known_by, seen, sum,
 };
@@ -426,7 +424,7 @@ struct Reader {
 impl Reader {
     fn new(router: &Namespace, snaplen: u32) -> Self {
         let builder = Subscription::builder()
-            .hooks(Hook::ALL.into_iter().collect::<Hooks>())
+            .hooks(Hook::ALL)
             .snaplen(Snaplen(snaplen))
             // In full batches: alone, each would cost more than the packet itself.
             .flush_interval(FlushInterval { us: 1_000_000 })

@@ -105,7 +105,7 @@ fn every_request_is_answered_and_nothing_is_left_over() {
     // Somebody listens at every hook all the time, elsewhere: where nobody did, the
     // kernel would patch its code each time that somebody begins.
     let elsewhere = Namespace::new();
-    let everywhere = Subscription::builder().hooks(Hook::ALL.into_iter().collect());
+    let everywhere = Subscription::builder().hooks(Hook::ALL);
     let steady = subscribe(&elsewhere, &everywhere);
     let held = module::references();
 

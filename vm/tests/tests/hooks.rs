@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use icmptap::event::EventRef;
 use icmptap::{
-    Builder, Families, Family, Hook, Hooks, RateLimit, Sampling, Snaplen, Subscription, TypeSet,
-    Verdict,
+    Builder, Family, Hook, Hooks, RateLimit, Sampling, Snaplen, Subscription, TypeSet, Verdict,
 };
 use icmptap_vm_tests::listen::{Heard, Listener};
 use icmptap_vm_tests::net::{Namespace, Wire, connect};
@@ -17,8 +16,8 @@ use icmptap_vm_tests::process::{output, stay_on_one_cpu};
 fn echoes(hooks: impl IntoIterator<Item = Hook>) -> Builder {
     Subscription::builder()
         .hooks(hooks.into_iter().collect::<Hooks>())
-        .icmp_types([0, 8].into_iter().collect::<TypeSet>())
-        .icmpv6_types([128, 129].into_iter().collect::<TypeSet>())
+        .icmp_types([0, 8])
+        .icmpv6_types([128, 129])
 }
 
 fn is_request(event: &EventRef<'_>) -> bool {
@@ -253,7 +252,7 @@ fn the_verdict_drop_holds_at_each_hook_and_while_the_subscription_lives() {
 fn a_router_drops_what_it_should_forward() {
     let routed = Routed::new();
     let builder = echoes([Hook::Forward])
-        .families([Family::Ipv6].into_iter().collect::<Families>())
+        .families([Family::Ipv6])
         .verdict(Verdict::Drop);
     let listener = Listener::with(&routed.router, builder);
     routed.left.run("ping -c 1 -W 5 10.0.0.2");

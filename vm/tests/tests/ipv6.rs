@@ -2,7 +2,7 @@
 //! field.
 
 use icmptap::event::Checksum;
-use icmptap::{Families, Family, Snaplen, Subscription};
+use icmptap::{Family, Snaplen, Subscription};
 use icmptap_vm_tests::listen::Listener;
 use icmptap_vm_tests::net::Wire;
 use icmptap_vm_tests::packet::number::{
@@ -262,7 +262,7 @@ fn icmpv6_is_found_and_nothing_else() {
     // Of two streams, the events would come in two orders.
     stay_on_one_cpu();
     let builder = Subscription::builder()
-        .families([Family::Ipv6].into_iter().collect::<Families>())
+        .families([Family::Ipv6])
         .snaplen(Snaplen(65_535));
     let listener = Listener::with(&wire.right, builder);
     let cases = cases();

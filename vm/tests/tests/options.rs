@@ -74,7 +74,7 @@ fn types_of_icmpv6_are_others() {
     wire.right.enable_ipv6();
     wire.left.ip("addr add fd00::1/64 dev eth0 nodad");
     wire.right.ip("addr add fd00::2/64 dev eth0 nodad");
-    let ipv6: Families = [Family::Ipv6].into_iter().collect();
+    let ipv6 = Families::from([Family::Ipv6]);
     let start = |set| {
         let builder = Subscription::builder().families(ipv6);
         Listener::with(&wire.right, builder.icmpv6_types(set))
@@ -96,7 +96,7 @@ fn types_of_icmpv6_are_others() {
 #[test]
 fn an_interface_is_that_of_input_or_of_output() {
     let wire = Wire::new();
-    let hooks: Hooks = [Hook::Prerouting, Hook::Output].into_iter().collect();
+    let hooks = Hooks::from([Hook::Prerouting, Hook::Output]);
     let start = |name: &str| {
         let builder = Subscription::builder().hooks(hooks);
         let builder = builder.interface(index(&wire.right, name));

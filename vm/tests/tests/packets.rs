@@ -274,7 +274,7 @@ fn a_tag_is_told_of_what_crosses_a_bridge() {
     middle.bridge(&["port0", "port1"]);
     let sender = Sender::between(&left, &right);
     stay_on_one_cpu();
-    let all = Hook::ALL.into_iter().collect();
+    let all = Hook::ALL;
     let listener = Listener::with(&middle, Subscription::builder().hooks(all));
     let tag = |tci, provider| Some(Vlan { tci, provider });
     let tags = [

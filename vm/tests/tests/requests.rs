@@ -182,9 +182,9 @@ fn limits_are_allowed_and_come_back() {
 fn the_defaults_are_those_of_the_description() {
     let subscription = Subscription::builder().subscribe().expect("subscribe");
     let parameters = subscription.parameters();
-    assert_eq!(parameters.hooks.0, 1);
+    assert_eq!(parameters.hooks.bits(), 1);
     assert_eq!(
-        parameters.families.0,
+        parameters.families.bits(),
         sys::ICMPTAP_FAMILY_IPV4 | sys::ICMPTAP_FAMILY_IPV6
     );
     assert_eq!(parameters.snaplen.0, 576);

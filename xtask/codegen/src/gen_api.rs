@@ -21,7 +21,10 @@ pub(crate) struct Args {
 }
 
 /// Those that others are to build on, each with the features that are listed.
-const CRATES: &[(&str, &str)] = &[("icmptap", "pcap,serde,tokio"), ("icmptap-proto", "serde")];
+const CRATES: &[(&str, &str)] = &[
+    ("icmptap", "pcap,serde,tokio"),
+    ("icmptap-proto", "interfaces,serde"),
+];
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     for (package, features) in CRATES {

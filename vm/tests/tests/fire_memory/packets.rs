@@ -5,7 +5,7 @@ use std::net::SocketAddrV4;
 use std::thread;
 
 use icmptap::reply::Counters;
-use icmptap::{Builder, Client, FlushInterval, Hook, Subscription, TypeSet};
+use icmptap::{Builder, Client, FlushInterval, Hook, Subscription};
 use icmptap_vm_tests::fault::{self, Watch, Which};
 use icmptap_vm_tests::fire;
 use icmptap_vm_tests::listen::Listener;
@@ -47,8 +47,8 @@ fn cases(watch: &Watch, tally: &mut Tally, wire: &Wire) {
     let sender = Sender::new(wire);
     let new = || {
         Subscription::builder()
-            .hooks([Hook::Output].into_iter().collect())
-            .icmp_types([8].into_iter().collect::<TypeSet>())
+            .hooks([Hook::Output])
+            .icmp_types([8])
     };
     let mut case = |what: &str, builder: Builder, act: &mut dyn FnMut() -> u64| {
         let mut lost = 0;

@@ -1,6 +1,6 @@
 //! Requests without memory.
 
-use icmptap::{Families, Family, Hook, Hooks, Instruction, TypeSet};
+use icmptap::{Family, Hook, Instruction};
 use icmptap_proto::request::{self, SubscribeOptions};
 use icmptap_proto::{
     BatchSize, FlushInterval, IfIndex, Program, RateLimit, Sampling, Snaplen, Verdict,
@@ -154,13 +154,13 @@ pub(crate) fn of_imp2(watch: &Watch, tally: &mut Tally) {
 /// Everything that can be wished for.
 fn everything() -> SubscribeOptions {
     let mut options = SubscribeOptions::default();
-    options.hooks = Some(Hook::ALL.into_iter().collect::<Hooks>());
-    options.families = Some(Family::ALL.into_iter().collect::<Families>());
+    options.hooks = Some(Hook::ALL.into());
+    options.families = Some(Family::ALL.into());
     options.snaplen = Some(Snaplen(100));
     options.batch = Some(BatchSize(65_000));
     options.flush_interval = Some(FlushInterval { us: 1_000_000 });
-    options.icmp_types = Some([0, 8].into_iter().collect::<TypeSet>());
-    options.icmpv6_types = Some([128].into_iter().collect::<TypeSet>());
+    options.icmp_types = Some([0, 8].into());
+    options.icmpv6_types = Some([128].into());
     options.interface = Some(IfIndex(1));
     options.filter = Some(program());
     options.sampling = Some(Sampling { one_in: 2 });

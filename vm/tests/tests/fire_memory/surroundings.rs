@@ -77,8 +77,8 @@ pub(crate) fn a_namespace_is_made(watch: &Watch, tally: &mut Tally) {
     let namespace = Namespace::new();
     let everywhere = Subscription::builder()
         .all_netns(true)
-        .hooks(Hook::ALL.into_iter().collect())
-        .families(Family::ALL.into_iter().collect());
+        .hooks(Hook::ALL)
+        .families(Family::ALL);
     let listener = Listener::with(&namespace, everywhere);
     let on_a_thread = |nth_one: u32| {
         thread::scope(|scope| {

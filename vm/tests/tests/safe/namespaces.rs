@@ -140,7 +140,7 @@ fn a_foreign_namespace_has_no_room_for_our_hooks() {
         other => panic!("{other:?}"),
     }
 
-    let all: Hooks = Hook::ALL.into_iter().collect();
+    let all = Hooks::ALL;
     for hooks in [[Hook::Input].into_iter().collect(), all] {
         let builder = everywhere().hooks(hooks).icmp_types(echo_requests());
         let listener = Listener::with(&own, builder);

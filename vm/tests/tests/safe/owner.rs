@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use icmptap::reply::SubscriptionInfo;
-use icmptap::{Client, FlushInterval, Hook, Hooks, Subscription, Verdict};
+use icmptap::{Client, FlushInterval, Hook, Subscription, Verdict};
 use icmptap_proto::request::{self, SubscribeOptions};
 use icmptap_vm_tests::fire::asker::family;
 use icmptap_vm_tests::module::{self, Changed};
@@ -27,7 +27,7 @@ const ROUNDS: u32 = 30;
 /// Everything that comes in, and nothing of it goes on.
 fn deaf() -> SubscribeOptions {
     let mut options = SubscribeOptions::default();
-    options.hooks = Some([Hook::Input].into_iter().collect::<Hooks>());
+    options.hooks = Some([Hook::Input].into());
     options.verdict = Some(Verdict::Drop);
     options
 }

@@ -191,18 +191,13 @@ fn at_every_hook_and_in_batches_of_every_size() {
     let here = trap::set();
     for (builder, enough) in [
         (at_once().hooks(hooks(&[Hook::Output])), ENOUGH),
-        (at_once().hooks(Hook::ALL.into_iter().collect()), ENOUGH),
-        (
-            at_once()
-                .hooks(Hook::ALL.into_iter().collect())
-                .receive_buffer(4096),
-            ENOUGH,
-        ),
+        (at_once().hooks(Hook::ALL), ENOUGH),
+        (at_once().hooks(Hook::ALL).receive_buffer(4096), ENOUGH),
         // One message in an interval is what keeps the loop alive: fewer come back.
         (Subscription::builder().hooks(hooks(&[Hook::Output])), 30),
         (
             Subscription::builder()
-                .hooks(Hook::ALL.into_iter().collect())
+                .hooks(Hook::ALL)
                 .batch(BatchSize(65_000)),
             30,
         ),
@@ -373,7 +368,7 @@ fn it_is_led_where_it_makes_no_sense() {
         let wire = Wire::new();
         wire.left.ip(NLMON);
         wire.left.tc(&copies(action));
-        let all: Hooks = Hook::ALL.into_iter().collect();
+        let all = Hooks::ALL;
         let subscription = subscribe(&wire.left, &at_once().hooks(all));
         wire.left.run("ping -c 20 -i 0.01 10.0.0.2");
         let counters = lawful(subscription, 0);
@@ -388,7 +383,7 @@ fn it_is_led_where_it_makes_no_sense() {
 fn what_comes_back_comes_among_fragments() {
     let here = trap::set();
     here.ip("link set lo mtu 1280");
-    let all: Hooks = Hook::ALL.into_iter().collect();
+    let all = Hooks::ALL;
     for builder in [at_once(), Subscription::builder()] {
         let subscription = subscribe(&here, &builder.hooks(all));
         with_pings(&here, 5_000, || hear(subscription, 30, false));
@@ -416,7 +411,7 @@ fn it_crosses_a_bridge() {
     // The right end knows the address of eth0 by heart.
     wire.right.ip("neigh flush all nud permanent");
     wire.left.tc(&copies(INTO_TUNNEL));
-    let all: Hooks = Hook::ALL.into_iter().collect();
+    let all = Hooks::ALL;
     let subscription = subscribe(&wire.left, &at_once().hooks(all));
     with_pings(&wire.left, 56, || hear(subscription, 30, false));
     all_ended();
@@ -441,7 +436,7 @@ fn it_takes_the_way_of_a_vrf() {
         Wire::RIGHT
     ));
     wire.left.tc(&copies(INTO_TUNNEL));
-    let all: Hooks = Hook::ALL.into_iter().collect();
+    let all = Hooks::ALL;
     let subscription = subscribe(&wire.left, &at_once().hooks(all));
     with_pings(&wire.left, 56, || hear(subscription, 30, false));
     all_ended();
@@ -450,7 +445,7 @@ fn it_takes_the_way_of_a_vrf() {
 /// The loop's own end is not asked for: its socket, its process, its namespace goes.
 #[test]
 fn an_end_in_the_middle_of_it() {
-    let all: Hooks = Hook::ALL.into_iter().collect();
+    let all = Hooks::ALL;
     for _ in 0..3 {
         // A socket is closed, with all that is under way.
         let here = trap::set();
