@@ -1,4 +1,4 @@
-//! A subscription for tokio: the blocking one with another wait.
+//! The subscription for tokio, which differs from the blocking one in how it waits.
 
 use std::{
     future::poll_fn,
@@ -21,11 +21,33 @@ use crate::{
 /// Receives ICMP messages from the kernel, from
 /// [`Builder::subscribe_async`](crate::Builder::subscribe_async) on.
 ///
-/// It is a [`Subscription`](crate::Subscription) that waits as a task of tokio
-/// does: [`recv`](Self::recv) lends items, the [`Stream`] gives them for keeps.
-/// It ends by [`stop`](Self::stop) or a [`Stopper`]; what was delivered before
-/// is still handed out. [`finish`](Self::finish) gives the counters. Dropping
-/// it ends it too.
+/// The asynchronous form of [`Subscription`](crate::Subscription), for tasks of tokio.
+/// [`recv`](Self::recv) returns borrowed items, the [`Stream`] owned ones.
+/// [`stop`](Self::stop) or a [`Stopper`] ends it; events that were delivered before
+/// can still be received. [`finish`](Self::finish) ends it and returns the counters
+/// of both sides. Dropping it ends it as well.
+///
+/// ```no_run
+/// use icmptap::{Item, Subscription};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut subscription = Subscription::builder().subscribe_async()?;
+/// let stopper = subscription.stopper();
+/// tokio::spawn(async move {
+///     if tokio::signal::ctrl_c().await.is_ok() {
+///         stopper.stop();
+///     }
+/// });
+/// while let Some(item) = subscription.recv().await? {
+///     match item {
+///         Item::Event(event) => println!("{:?} > {:?}", event.src(), event.dst()),
+///         Item::Lost(lost) => println!("{} lost on cpu {}", lost.count, lost.cpu),
+///     }
+/// }
+/// subscription.finish().await?.audit()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "a subscription ends when it is dropped"]
 pub struct AsyncSubscription {
@@ -46,7 +68,7 @@ impl AsyncSubscription {
         })
     }
 
-    /// The parameters in force.
+    /// The parameters in force, as the kernel answered.
     #[must_use]
     pub fn parameters(&self) -> &Parameters {
         self.session.parameters()
@@ -64,26 +86,29 @@ impl AsyncSubscription {
         self.session.receive_buffer()
     }
 
-    /// Ends this subscription from elsewhere.
+    /// Returns a handle that stops this subscription from another task or thread.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         self.session.stopper().clone()
     }
 
-    /// Waits for the next item. `None`: it was stopped and everything was
-    /// handed out. Nothing is lost if the wait is given up.
+    /// Waits for the next item. Returns `None` once the subscription was stopped and
+    /// all items have been returned. Cancel safe: no item is lost if the future is
+    /// dropped.
     ///
     /// # Errors
-    /// What was received is damaged or cut, or the end was refused. After
-    /// [`Error::Decode`] and [`Error::Truncated`] the next call goes on.
+    /// A message from the kernel is damaged or was truncated, a system call failed, or
+    /// the kernel refused to end the subscription. After a
+    /// [recoverable](Error::is_recoverable) error, call again for the next item.
     pub async fn recv(&mut self) -> Result<Option<Item<'_>>, Error> {
         let step = poll_fn(|cx| self.poll_step(cx)).await?;
         Ok(self.session.item(step))
     }
 
-    /// Waits for what comes next, and lends all events that the kernel sent with
-    /// it: the cheapest way to many of them. `None`: as [`recv`](Self::recv).
-    /// Nothing is lost if the wait is given up.
+    /// Waits for the next batch, and returns its events as an iterator, or a loss. This
+    /// costs less per event than [`recv`](Self::recv). Events that are not taken from
+    /// the iterator are returned by the next call. Returns `None` as `recv` does, and is
+    /// cancel safe.
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -92,31 +117,31 @@ impl AsyncSubscription {
         Ok(self.session.items(step))
     }
 
-    /// Makes the kernel send what is batched. It comes with the next items.
+    /// Makes the kernel send the events that wait in batches. The next calls return
+    /// them.
     ///
     /// # Errors
-    /// If the kernel refuses, or its answer finds no room.
+    /// The kernel refused, or its answer found no room in the receive buffer.
     pub fn flush(&mut self) -> Result<(), Error> {
         self.session.flush()
     }
 
-    /// Stops: no packet that arrives from now on is matched. What was matched
-    /// before is still handed out, then it ends. Does nothing the second time.
+    /// Ends the subscription: packets that arrive from now on are not matched. Events
+    /// that were matched before can still be received. Does nothing the second time.
     ///
     /// # Errors
-    /// If the kernel cannot be told.
+    /// The request could not be sent to the kernel.
     pub fn stop(&mut self) -> Result<(), Error> {
         self.session.stop()
     }
 
-    /// Stops if it still runs, takes what is left without handing it out (it
-    /// counts as received), and gives the counters of both sides.
-    ///
-    /// What is damaged or cut is passed over, and counted as
+    /// Stops the subscription if it still runs, receives the remaining items without
+    /// returning them (they count as received), and returns the counters of both sides.
+    /// Damaged and truncated messages are skipped, and counted as
     /// [`damaged`](Summary::damaged).
     ///
     /// # Errors
-    /// If the kernel cannot be told, or refuses.
+    /// The request could not be sent, or the kernel refused it.
     pub async fn finish(mut self) -> Result<Summary, Error> {
         self.stop()?;
         while !is_end(self.recv().await)? {}
@@ -145,8 +170,8 @@ impl AsyncSubscription {
     }
 }
 
-/// Items for keeps, until it is stopped. After an error it goes on if
-/// [`recv`](AsyncSubscription::recv) would.
+/// Yields owned items until the subscription is stopped.
+/// [Recoverable](Error::is_recoverable) errors are yielded, and the stream continues.
 impl Stream for AsyncSubscription {
     type Item = Result<OwnedItem, Error>;
 
@@ -158,7 +183,7 @@ impl Stream for AsyncSubscription {
     }
 }
 
-/// The socket, as of [`Subscription`](crate::Subscription).
+/// The socket: see [`Subscription`](crate::Subscription#impl-AsFd-for-Subscription).
 impl AsFd for AsyncSubscription {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.session.socket().as_fd()

@@ -11,15 +11,27 @@ use crate::AsyncSubscription;
 use crate::filter::{self, FilterError};
 use crate::{Error, Subscription, session::Session, socket::RECEIVE_BUFFER};
 
-/// Where the kernel looks unless told otherwise: prerouting.
+/// The kernel's default.
 #[cfg(feature = "pcap")]
 const DEFAULT_HOOKS: Hooks = Hooks::PREROUTING;
 
-/// What to subscribe to. What is not set is the kernel's choice.
+/// Sets what to subscribe to. The kernel's defaults apply to what is not set.
 ///
-/// A packet is wanted if hook, family, ICMP type, interface and filter all want
-/// it. What sampling then passes over is counted as `sampled_out`; the rest is
-/// matched: each packet gets a sequence number, and is an event or a loss.
+/// A packet is selected if hook, family, ICMP type, interface and filter all accept
+/// it. Packets that sampling then skips are counted as `sampled_out`. The others are
+/// matched: each gets a sequence number, and becomes an event or a loss.
+///
+/// ```no_run
+/// use icmptap::{Families, Hook, IfIndex, Subscription};
+///
+/// let subscription = Subscription::builder()
+///     .hooks([Hook::Prerouting, Hook::Output])
+///     .families(Families::IPV4)
+///     .icmp_types([3, 11])
+///     .interface(IfIndex::from_name("eth0")?)
+///     .subscribe()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 #[must_use = "a builder does nothing until it subscribes"]
 pub struct Builder {
@@ -31,85 +43,91 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Where to look; prerouting unless told otherwise.
+    /// The hooks at which packets are seen. Default: prerouting.
     pub fn hooks(mut self, hooks: impl Into<Hooks>) -> Self {
         self.options.hooks = Some(hooks.into());
         self
     }
 
-    /// What to look for; every family the module can tap unless told otherwise.
+    /// The protocol families. Default: all that the module supports.
     pub fn families(mut self, families: impl Into<Families>) -> Self {
         self.options.families = Some(families.into());
         self
     }
 
-    /// Packet bytes to keep; 576 unless told otherwise.
+    /// How many bytes of each packet an event has, from the IP header on. Default: 576.
     pub fn snaplen(mut self, snaplen: Snaplen) -> Self {
         self.options.snaplen = Some(snaplen);
         self
     }
 
-    /// Bytes of a full batch; 3,776 unless told otherwise.
+    /// The size of a full batch of events, in bytes. Default: 3,776.
     pub fn batch(mut self, batch: BatchSize) -> Self {
         self.options.batch = Some(batch);
         self
     }
 
-    /// Longest wait in a batch; 1,000 µs unless told otherwise.
+    /// The longest time that an event waits in a batch. Default: 1,000 µs.
     pub fn flush_interval(mut self, interval: FlushInterval) -> Self {
         self.options.flush_interval = Some(interval);
         self
     }
 
-    /// Bytes of the socket's receive buffer, as the kernel counts them; 4 MiB
-    /// unless told otherwise. [`Subscription::receive_buffer`] says what came
-    /// of it.
+    /// The size of the socket's receive buffer in bytes, as the kernel counts them.
+    /// Default: 4 MiB. [`Subscription::receive_buffer`] returns the size in force.
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
         self.receive_buffer = Some(bytes);
         self
     }
 
-    /// Types of ICMP to take; all unless told otherwise. A packet that has no
-    /// type (a later fragment, or one that is too short) is taken only if all
-    /// are.
+    /// The ICMP types. Default: all. Packets without a type (later fragments, and
+    /// packets that are too short) are selected only if all types are.
     pub fn icmp_types(mut self, types: impl Into<TypeSet>) -> Self {
         self.options.icmp_types = Some(types.into());
         self
     }
 
-    /// Types of ICMPv6 to take, in the same way.
+    /// The ICMPv6 types, as [`icmp_types`](Self::icmp_types).
     pub fn icmpv6_types(mut self, types: impl Into<TypeSet>) -> Self {
         self.options.icmpv6_types = Some(types.into());
         self
     }
 
-    /// The interface that packets come in or leave by; any unless told
-    /// otherwise. It is one of the network namespace that the subscription is
-    /// made in: with [`all_netns`](Self::all_netns) the kernel refuses it, as its
-    /// number is another interface's elsewhere.
+    /// The interface by which packets arrive or leave. Default: any. It is an interface
+    /// of the network namespace in which the subscription is made; the kernel refuses it
+    /// together with [`all_netns`](Self::all_netns), because other namespaces use the
+    /// same index for other interfaces.
     pub fn interface(mut self, index: IfIndex) -> Self {
         self.options.interface = Some(index);
         self
     }
 
     /// A filter in tcpdump's language (`pcap-filter(7)`), such as
-    /// `icmp6 and ip6[40] == 135`, which libpcap compiles. It sees a packet from
-    /// its IP header on: what is in front of that cannot be asked for.
+    /// `icmp6 and ip6[40] == 135`, which libpcap compiles. It sees a packet from its IP
+    /// header on, and can ask for nothing in front of that.
     ///
-    /// `icmp6` finds every ICMPv6 message, as `ip6` does; libpcap's own would miss those
-    /// behind extension headers. Other ways to ask for ICMPv6 still miss them:
-    /// [`overlooks_extension_headers`](Self::overlooks_extension_headers) tells.
-    /// `inbound` and `outbound` mean what they say at the hooks where packets come in or
-    /// leave, and are refused by [`subscribe`](Self::subscribe) at others
-    /// ([`AmbiguousDirection`](crate::AmbiguousDirection)).
+    /// `icmp6` selects every ICMPv6 message, as `ip6` does; as libpcap compiles it, it
+    /// would miss those behind extension headers. Other ways to ask for ICMPv6 do miss
+    /// them: see [`overlooks_extension_headers`](Self::overlooks_extension_headers).
+    /// `inbound` and `outbound` can be used at hooks at which packets arrive, or at which
+    /// they leave; at others [`subscribe`](Self::subscribe) fails with
+    /// [`AmbiguousDirection`](crate::AmbiguousDirection).
     ///
-    /// Names of hosts and networks are looked up, which may take a while.
-    /// libpcap is loaded when this is called and not needed otherwise. A program
-    /// that is linked statically cannot load it, and lets `tcpdump` compile the
-    /// filter.
+    /// Names of hosts and networks are resolved, which may take a while. libpcap is loaded
+    /// by this method, and not needed otherwise. A statically linked program cannot load
+    /// it, and runs `tcpdump` to compile the filter.
+    ///
+    /// ```no_run
+    /// use icmptap::Subscription;
+    ///
+    /// let subscription = Subscription::builder()
+    ///     .filter("icmp6 and host fe80::1")?
+    ///     .subscribe()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// The filter is not well formed, or there is no libpcap.
+    /// The filter is malformed, or there is no libpcap.
     #[cfg(feature = "pcap")]
     pub fn filter(mut self, expression: &str) -> Result<Self, FilterError> {
         self.options.filter = Some(filter::compile(expression)?);
@@ -117,23 +135,23 @@ impl Builder {
         Ok(self)
     }
 
-    /// Whether the filter looks for ICMPv6 directly behind the IPv6 header, as libpcap
-    /// compiles `icmp6[0] == 130` and `ip6 proto 58`: messages behind an extension
-    /// header, which those of multicast listener discovery are, are then not found.
-    /// [`icmpv6_types`](Self::icmpv6_types) finds them.
+    /// Whether the filter looks for ICMPv6 directly behind the IPv6 header only, as those
+    /// that libpcap compiles from `icmp6[0] == 130` and `ip6 proto 58` do. It then misses
+    /// messages behind an extension header, such as those of multicast listener discovery,
+    /// which [`icmpv6_types`](Self::icmpv6_types) selects.
     #[cfg(feature = "pcap")]
+    #[must_use]
     pub fn overlooks_extension_headers(&self) -> bool {
         let filter = self.options.filter.as_ref();
         filter.is_some_and(filter::overlooks_extension_headers)
     }
 
-    /// A filter as the program that the kernel runs on a packet from its IP
-    /// header on: classic BPF, which takes a packet by returning another number
-    /// than 0. The kernel refuses a program that it cannot run when
-    /// [`subscribe`](Self::subscribe) is called.
+    /// A filter as a classic BPF program, which the kernel runs on each packet from its
+    /// IP header on. It accepts a packet by returning a number other than 0. If the
+    /// kernel cannot run the program, [`subscribe`](Self::subscribe) fails.
     ///
     /// # Errors
-    /// It has more instructions than any kernel takes.
+    /// The program has more instructions than any kernel accepts.
     pub fn filter_program(
         mut self,
         instructions: Vec<Instruction>,
@@ -146,31 +164,31 @@ impl Builder {
         Ok(self)
     }
 
-    /// Takes one packet in so many; every one unless told otherwise.
+    /// Delivers every Nth selected packet. Default: every packet.
     pub fn sampling(mut self, sampling: Sampling) -> Self {
         self.options.sampling = Some(sampling);
         self
     }
 
-    /// Takes so many events per second at most; without limit unless told
-    /// otherwise. What is beyond is lost, and counted as `lost_ratelimit`.
+    /// Limits the number of events per second. Default: no limit. Events above the
+    /// limit are lost, and counted as `lost_ratelimit`.
     pub fn rate_limit(mut self, limit: RateLimit) -> Self {
         self.options.rate_limit = Some(limit);
         self
     }
 
-    /// What becomes of the packets that are matched; they go on unless told
-    /// otherwise. [`Verdict::Drop`] holds while the subscription lives, for
-    /// those that are lost as events as well.
+    /// What the kernel does with matched packets. Default: it accepts them.
+    /// [`Verdict::Drop`] drops all of them while the subscription exists, including
+    /// those whose events are lost.
     pub fn verdict(mut self, verdict: Verdict) -> Self {
         self.options.verdict = Some(verdict);
         self
     }
 
-    /// Takes the packets of every network namespace, those to come included,
-    /// and not only of the one that it is made in. Needs CAP_NET_ADMIN in the
-    /// initial user namespace, and a socket in a network namespace that belongs to
-    /// it: elsewhere others could read what this socket is sent.
+    /// Sees the packets of every network namespace, including those created later,
+    /// instead of the current one only. This needs CAP_NET_ADMIN in the initial user
+    /// namespace, and a current network namespace that belongs to the initial user
+    /// namespace, because the owner of another one could read the socket's messages.
     pub fn all_netns(mut self, all: bool) -> Self {
         self.options.all_netns = all;
         self
@@ -182,18 +200,18 @@ impl Builder {
     /// [`Error::ModuleNotLoaded`], [`Error::NotPermitted`] without
     /// CAP_NET_ADMIN, [`Error::ModuleTooOld`] for an option that the module does
     /// not know, [`Error::Refused`] for a value that it does not take,
-    /// [`Error::Direction`] for a filter that cannot be told at its hooks.
+    /// [`Error::Direction`] for a filter with `inbound` or `outbound` at the wrong hooks.
     pub fn subscribe(&self) -> Result<Subscription, Error> {
         self.session().map(Subscription::new)
     }
 
-    /// Subscribes, for use with tokio.
+    /// Subscribes, for tasks of tokio.
     ///
     /// # Errors
     /// As [`subscribe`](Self::subscribe).
     ///
     /// # Panics
-    /// Outside a tokio runtime, or if that has no I/O.
+    /// If called outside a tokio runtime, or in one without I/O.
     #[cfg(feature = "tokio")]
     pub fn subscribe_async(&self) -> Result<AsyncSubscription, Error> {
         AsyncSubscription::new(self.session()?)

@@ -18,7 +18,20 @@ use crate::{
 /// Large enough for what a subscription gets by default.
 const ROOM: usize = 32 * 1024;
 
-/// A socket that has found the module.
+/// Asks the module about itself, its statistics and its subscriptions.
+///
+/// ```no_run
+/// use icmptap::Client;
+///
+/// let mut client = Client::open()?;
+/// let info = client.info()?;
+/// println!("module {}, hooks {}", info.module_version, info.hooks);
+/// println!("{} events lost", client.stats()?.counters.lost());
+/// for subscription in client.subscriptions(false)? {
+///     println!("{}: {}", subscription.command, subscription.parameters.hooks);
+/// }
+/// # Ok::<(), icmptap::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Client {
     pub(crate) socket: Socket,
@@ -28,10 +41,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// Opens a socket and finds the module's family. Needs no privileges.
+    /// Opens a socket and looks up the module's netlink family. Needs no privileges.
     ///
     /// # Errors
-    /// [`Error::ModuleNotLoaded`].
+    /// [`Error::ModuleNotLoaded`] if there is no such family.
     pub fn open() -> Result<Self, Error> {
         let mut client = Self {
             socket: Socket::open(netlink::GENERIC)?,
@@ -50,13 +63,13 @@ impl Client {
     /// What the module is and can do. Needs no privileges.
     ///
     /// # Errors
-    /// If the module answers nothing sensible.
+    /// The module did not answer, or the answer is malformed.
     pub fn info(&mut self) -> Result<Info, Error> {
         self.ask(Operation::GetInfo, request::get_info, Info::decode)
     }
 
-    /// What became of all packets of the subscriptions, living and ended, that
-    /// were made in this network namespace.
+    /// The counters of all subscriptions of this network namespace, current and past,
+    /// added up.
     ///
     /// # Errors
     /// [`Error::NotPermitted`] without CAP_NET_ADMIN, [`Error::ModuleTooOld`].
@@ -65,7 +78,7 @@ impl Client {
         self.explain(Operation::GetStats, result)
     }
 
-    /// The same for each CPU, in the order of their numbers.
+    /// As [`stats`](Self::stats), for each CPU, ordered by CPU number.
     ///
     /// # Errors
     /// As [`stats`](Self::stats).
@@ -78,13 +91,13 @@ impl Client {
         self.explain(Operation::GetStats, result)
     }
 
-    /// The subscriptions that live, of both protocols: those that were made in
-    /// this network namespace, or in any, which needs CAP_NET_ADMIN in the
-    /// initial user namespace.
+    /// The current subscriptions of both protocols: those of this network namespace, or
+    /// with `all_netns` those of every one, which needs CAP_NET_ADMIN in the initial
+    /// user namespace.
     ///
     /// # Errors
     /// [`Error::NotPermitted`] without CAP_NET_ADMIN, [`Error::ModuleTooOld`],
-    /// [`Error::Changing`] if they come and go too fast to be listed.
+    /// [`Error::Changing`] if the list changed during every attempt to read it.
     pub fn subscriptions(&mut self, all_netns: bool) -> Result<Vec<SubscriptionInfo>, Error> {
         let result = self.dump(
             Operation::GetSubscriptions,

@@ -337,10 +337,10 @@ impl Core {
     }
 }
 
-/// Events that the kernel sent at once, in order: see
+/// Iterates over the events of one batch, in order: see
 /// [`Subscription::recv_many`](crate::Subscription::recv_many).
 ///
-/// Those that are not taken, the subscription hands out next.
+/// If it is dropped before its end, the subscription returns the remaining events next.
 #[derive(Debug)]
 #[must_use = "iterators are lazy"]
 pub struct Events<'a> {

@@ -1,4 +1,4 @@
-//! What went wrong, on what, and what to do about it.
+//! The errors: what was tried, what happened, and what to do about it.
 
 use std::{fmt, io};
 
@@ -9,7 +9,7 @@ use icmptap_proto::{
 };
 use rustix::io::Errno;
 
-/// What was asked of the kernel.
+/// A request to the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation {
@@ -21,11 +21,11 @@ pub enum Operation {
     Subscribe,
     /// Ending a subscription.
     Unsubscribe,
-    /// Sending what is batched.
+    /// Sending the events that wait in batches.
     Flush,
     /// Asking for the statistics.
     GetStats,
-    /// Asking who subscribed.
+    /// Listing the subscriptions.
     GetSubscriptions,
     /// Registering as an IMP2 client.
     Imp2Register,
@@ -49,44 +49,44 @@ impl fmt::Display for Operation {
     }
 }
 
-/// Why something did not work.
+/// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The kernel has no such family or protocol.
+    /// The kernel has no netlink family `icmptap`.
     #[error("module not loaded: sudo modprobe icmptap")]
     ModuleNotLoaded,
-    /// The kernel has no IMP2, which is a module of its own.
+    /// The kernel has no netlink protocol IMP2, which is the module `icmptap_imp2`.
     #[error("module not loaded: sudo modprobe icmptap_imp2")]
     Imp2NotLoaded,
-    /// EPERM.
+    /// The caller lacks a capability (EPERM).
     #[error(
         "{operation} is not permitted: it needs CAP_NET_ADMIN, try sudo{}",
         words(message)
     )]
     NotPermitted {
-        /// What was asked.
+        /// The request.
         operation: Operation,
-        /// The kernel's own words.
+        /// The kernel's explanation, if it gave one.
         message: Option<String>,
     },
-    /// The kernel said no.
+    /// The kernel refused the request.
     #[error(
         "{operation} was refused: {}{}",
         reason(source, message),
         about(option)
     )]
     Refused {
-        /// What was asked.
+        /// The request.
         operation: Operation,
         /// The errno.
         source: io::Error,
-        /// The kernel's own words.
+        /// The kernel's explanation, if it gave one.
         message: Option<String>,
         /// The option it objects to.
         option: Option<SubscribeOption>,
     },
-    /// The module's schema version is lower than what was asked of it needs.
+    /// The request needs a module of a later schema version.
     #[error(
         "the module (version {module_version}, schema {schema}) is too old for {}, which schema \
          {needed} brought: load the module of icmptap {}",
@@ -94,53 +94,52 @@ pub enum Error {
         env!("CARGO_PKG_VERSION")
     )]
     ModuleTooOld {
-        /// What was asked.
+        /// The request.
         operation: Operation,
-        /// The option that it does not know; `None`: it does not know the operation.
+        /// The option that the module does not know; `None` if it does not know the
+        /// request itself.
         option: Option<SubscribeOption>,
-        /// The schema version that has it.
+        /// The first schema version that knows it.
         needed: u32,
         /// The module's schema version.
         schema: u32,
         /// The module's version.
         module_version: String,
     },
-    /// The filter says `inbound` or `outbound` where that has no one meaning.
+    /// The filter has `inbound` or `outbound`, which cannot be decided at its hooks.
     #[cfg(feature = "pcap")]
     #[error(transparent)]
     Direction(#[from] crate::AmbiguousDirection),
-    /// What was to be listed changed each time while it was.
+    /// The list changed during every attempt to read it.
     #[error("{operation}: they changed while they were listed, try again")]
     Changing {
-        /// What was asked.
+        /// The request.
         operation: Operation,
     },
-    /// The kernel answered nothing: its answer found no room in the receive
-    /// buffer.
+    /// No answer came: the receive buffer had no room for it.
     #[error(
         "{operation}: asked {tries} times, and no answer found room in the receive buffer, try a \
          larger one"
     )]
     NoReply {
-        /// What was asked.
+        /// The request.
         operation: Operation,
-        /// How often.
+        /// How many times the request was sent.
         tries: u32,
     },
     /// A system call failed.
     #[error("cannot {tried}: {source}")]
     Io {
-        /// What it was to do.
+        /// What was tried.
         tried: &'static str,
-        /// How it failed.
+        /// The error of the system call.
         source: io::Error,
     },
-    /// The kernel sent what this version does not understand. What comes after
-    /// the damaged message can still be received.
+    /// A message from the kernel is malformed. Later messages can still be received.
     #[error("a message from the kernel is damaged: {0}")]
     Decode(#[from] DecodeError),
-    /// A message was longer than the buffer, and its end is lost. The buffer
-    /// has grown, the next one of this size fits.
+    /// A message was longer than the buffer, and was truncated. The buffer has been
+    /// enlarged, so that the next message of this size fits.
     #[error(
         "a message of {need} bytes was cut to the {had} bytes of the buffer, which has grown now"
     )]
@@ -153,15 +152,16 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether receiving may go on after it: a message was damaged or cut, and
-    /// those that follow are not.
+    /// Whether the subscription can still be received from after this error: one message
+    /// was damaged or truncated ([`Decode`](Self::Decode),
+    /// [`Truncated`](Self::Truncated)).
     #[must_use]
     pub fn is_recoverable(&self) -> bool {
         matches!(self, Self::Decode(_) | Self::Truncated { .. })
     }
 
-    /// The option of a subscription that the kernel refused or does not know, if
-    /// it is about one.
+    /// The option of the subscription that the kernel refused or does not know, if the
+    /// error is about one.
     #[must_use]
     pub fn option(&self) -> Option<SubscribeOption> {
         match self {

@@ -21,32 +21,32 @@ use library as compiler;
 #[cfg(target_feature = "crt-static")]
 use tcpdump as compiler;
 
-/// Why there is no filter.
+/// Why a filter could not be compiled.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilterError {
-    /// The expression is not well formed, asks for what is not in a packet, or
-    /// names a host that is not known.
+    /// The expression is malformed, asks for data that packets here do not have (such as
+    /// an Ethernet address), or names an unknown host.
     #[error("the filter `{expression}` is not understood: {reason} (see pcap-filter(7))")]
     Expression {
         /// The expression.
         expression: String,
-        /// libpcap's words.
+        /// libpcap's explanation.
         reason: String,
     },
-    /// There is nothing that compiles it.
+    /// There is no compiler for filters.
     #[error("a filter in tcpdump's language needs {needed}, {reason}: install it (Debian, Ubuntu: \
              `sudo apt install {package}`; Fedora: `sudo dnf install {}`)",
             package.trim_end_matches("0.8"))]
     NoCompiler {
-        /// What is needed: libpcap or tcpdump.
+        /// What is missing: libpcap or tcpdump.
         needed: &'static str,
-        /// Debian's package that has it.
+        /// The Debian package that contains it.
         package: &'static str,
         /// What went wrong.
         reason: String,
     },
-    /// It has become longer than any kernel takes.
+    /// The compiled filter is longer than any kernel accepts.
     #[error(transparent)]
     TooLong(#[from] ProgramTooLong),
 }

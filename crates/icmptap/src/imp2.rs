@@ -25,7 +25,18 @@ const NL_IMP2: Protocol = Protocol::from_raw(NonZeroU32::new(imp2::PROTOCOL).unw
 /// A message has 24 bytes; a refusal with its words somewhat more.
 const ROOM: usize = 4096;
 
-/// An IMP2 client. Dropping it ends the registration too.
+/// A client of the older protocol IMP2: the addresses of IPv4 ICMP packets, without
+/// counters. Dropping it ends the registration.
+///
+/// ```no_run
+/// use icmptap::Imp2;
+///
+/// let mut client = Imp2::register()?;
+/// while let Some(packet) = client.recv()? {
+///     println!("{} > {}", packet.src, packet.dst);
+/// }
+/// # Ok::<(), icmptap::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a registration ends when it is dropped"]
 pub struct Imp2 {
@@ -37,7 +48,7 @@ pub struct Imp2 {
 }
 
 impl Imp2 {
-    /// Registers with `IMP2_U_PID` and waits for the kernel's word on it.
+    /// Registers with `IMP2_U_PID`, and waits for the kernel's answer.
     ///
     /// # Errors
     /// [`Error::Imp2NotLoaded`], [`Error::NotPermitted`] without CAP_NET_ADMIN.
@@ -54,16 +65,16 @@ impl Imp2 {
         Ok(client)
     }
 
-    /// Ends the wait from another thread.
+    /// Returns a handle that ends [`recv`](Self::recv) from another thread.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }
 
-    /// Waits for the next packet. `None`: it was stopped.
+    /// Waits for the next packet. Returns `None` once it was stopped.
     ///
     /// # Errors
-    /// What was received is damaged.
+    /// A message from the kernel is damaged, or a system call failed.
     pub fn recv(&mut self) -> Result<Option<Packet>, Error> {
         Ok(match self.receive(None)? {
             Received::Item(packet) => Some(packet),
@@ -71,8 +82,8 @@ impl Imp2 {
         })
     }
 
-    /// Waits for the next packet until then. A deadline that has passed does not
-    /// wait, and gives what is there.
+    /// Waits for the next packet until `deadline`. If that has passed already, returns a
+    /// packet that is there and does not wait.
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -96,11 +107,11 @@ impl Imp2 {
         }
     }
 
-    /// Ends the registration with `IMP2_CLOSE`. Gives the packets that had
-    /// arrived and were not handed out.
+    /// Ends the registration with `IMP2_CLOSE`. Returns the packets that had arrived
+    /// and were not returned yet.
     ///
     /// # Errors
-    /// If the kernel refuses.
+    /// The kernel refused.
     pub fn close(mut self) -> Result<Vec<Packet>, Error> {
         match self.exchange(Operation::Imp2Close, imp2::close) {
             // In a flood there may be no room for the answer. The end of the
@@ -122,7 +133,7 @@ impl Imp2 {
     }
 }
 
-/// The socket, as of [`Subscription`](crate::Subscription).
+/// The socket: see [`Subscription`](crate::Subscription#impl-AsFd-for-Subscription).
 impl AsFd for Imp2 {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()

@@ -1,7 +1,7 @@
 //! Every ICMP message a Linux kernel sees, as structured events.
 //!
-//! The kernel module `icmptap` hands packets to a [`Subscription`], which lends
-//! them out one by one as [`EventRef`](event::EventRef)s, with every loss in its place
+//! The kernel module `icmptap` sends packets to a [`Subscription`], which returns them one
+//! by one as [`EventRef`](event::EventRef)s. Where events were lost, it returns the loss
 //! between them:
 //!
 //! ```no_run
@@ -17,21 +17,18 @@
 //! # Ok::<(), icmptap::Error>(())
 //! ```
 //!
-//! In a flood, [`Subscription::recv_many`] lends all that came at once, and costs
-//! a reader less.
+//! [`Subscription::recv_many`] returns the events of a whole batch, which costs less per
+//! event. [`Builder`] has every option of the module, including filters in tcpdump's
+//! language (feature `pcap`, on by default). `AsyncSubscription` (feature `tokio`) is for
+//! tasks of tokio.
 //!
-//! Every option of the module is one of [`Builder`], filters in tcpdump's
-//! language included (feature `pcap`, on by default). With the feature `tokio`
-//! there is `AsyncSubscription` too, which waits as a task does.
-//!
-//! An older or newer module works: [`Info::age`](reply::Info::age) says which it
-//! is, and what an older one does not know is refused with
+//! Older and newer modules work: [`Info::age`](reply::Info::age) tells which one is
+//! loaded. A request that an older module does not know fails with
 //! [`Error::ModuleTooOld`].
 //!
-//! [`Client`] asks the module about itself, its statistics and
-//! who else subscribed; [`Imp2`] speaks the older protocol.
-//! The wire format and the decoding of packets are in [`icmptap_proto`], whose
-//! modules are found here as well.
+//! [`Client`] asks the module about itself, its statistics and its subscriptions; [`Imp2`]
+//! is a client of the older protocol. The wire format and the decoder are in
+//! [`icmptap_proto`]; what is needed of it is re-exported here.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -62,7 +59,9 @@ pub use error::{Error, Operation};
 #[cfg(feature = "pcap")]
 pub use filter::{FilterError, direction::AmbiguousDirection};
 #[cfg(feature = "serde")]
+#[doc(inline)]
 pub use icmptap_proto::json;
+#[doc(inline)]
 pub use icmptap_proto::{
     BatchSize, BootId, Cpu, DecodeError, Families, Family, FlushInterval, Hex, Hook, Hooks,
     IfIndex, Instruction, Mtu, Name, Netns, Pid, PortId, Program, ProgramTooLong, Protocol,

@@ -1,12 +1,12 @@
-//! What a wait with a deadline ends with.
+//! The result of a wait with a deadline.
 
-/// What a wait with a deadline ends with.
+/// The result of a wait with a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received<T> {
     /// Something was received.
     Item(T),
-    /// Nothing was there, and the deadline has passed.
+    /// Nothing was received before the deadline.
     TimedOut,
-    /// It was stopped. A subscription has handed out everything that came before.
+    /// It was stopped; a subscription has returned all its items.
     Ended,
 }

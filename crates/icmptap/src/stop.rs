@@ -1,4 +1,4 @@
-//! Ending a wait from elsewhere.
+//! Stopping a subscription from another thread.
 
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -12,8 +12,23 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::Error;
 
-/// Ends a subscription from another thread: the subscription is stopped,
-/// hands out what was delivered before, and ends.
+/// Stops a subscription from another thread. The subscription returns the items that
+/// were delivered before, and then ends.
+///
+/// ```no_run
+/// # let mut subscription = icmptap::Subscription::builder().subscribe()?;
+/// use std::{thread, time::Duration};
+///
+/// let stopper = subscription.stopper();
+/// thread::spawn(move || {
+///     thread::sleep(Duration::from_secs(10));
+///     stopper.stop();
+/// });
+/// while let Some(item) = subscription.recv()? {
+///     println!("{item:?}");
+/// }
+/// # Ok::<(), icmptap::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Stopper {
     shared: Arc<Shared>,
@@ -39,7 +54,8 @@ impl Stopper {
         })
     }
 
-    /// Stops. Does nothing the second time. May be called in a signal handler.
+    /// Stops the subscription. Does nothing the second time. May be called in a signal
+    /// handler.
     pub fn stop(&self) {
         self.shared.stopped.store(true, Ordering::Release);
         // Fails only when the counter is full: then it wakes as well.

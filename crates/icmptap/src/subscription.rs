@@ -1,5 +1,5 @@
-//! A subscription: events in the order of arrival, losses between them, and
-//! counters that must agree at the end.
+//! The blocking subscription: events in order of arrival, losses between them, and
+//! counters at the end that must agree.
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
@@ -18,26 +18,26 @@ use crate::{
     session::{Session, is_end},
 };
 
-/// What a subscription hands out, borrowed from its buffer.
+/// An event or a loss, borrowed from the buffer of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Item<'a> {
-    /// A packet.
+    /// A packet that the kernel saw.
     Event(EventRef<'a>),
-    /// Packets that did not make it, at the place where they are missing.
+    /// Packets whose events were lost at this place in the stream.
     Lost(Lost),
 }
 
-/// What a subscription hands out, for keeps.
+/// An event or a loss that owns its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OwnedItem {
-    /// A packet.
+    /// A packet that the kernel saw.
     Event(Event),
-    /// Packets that did not make it, at the place where they are missing.
+    /// Packets whose events were lost at this place in the stream.
     Lost(Lost),
 }
 
 impl Item<'_> {
-    /// Copies the packet, so that the item can be kept.
+    /// Copies the packet into an item that owns it.
     #[must_use]
     pub fn to_owned(&self) -> OwnedItem {
         match self {
@@ -47,20 +47,40 @@ impl Item<'_> {
     }
 }
 
-/// What a subscription hands out at once.
+/// The events of a batch, or a loss.
 #[derive(Debug)]
 pub enum Items<'a> {
-    /// At least one packet.
+    /// At least one event.
     Events(Events<'a>),
-    /// Packets that did not make it, at the place where they are missing.
+    /// Packets whose events were lost at this place in the stream.
     Lost(Lost),
 }
 
 /// Receives ICMP messages from the kernel, from [`Builder::subscribe`] on.
 ///
-/// It ends by [`stop`](Self::stop) or a [`Stopper`]; what was delivered before
-/// is still handed out. [`finish`](Self::finish) gives the counters. Dropping
-/// it ends it too.
+/// [`stop`](Self::stop) or a [`Stopper`] ends it; events that were delivered before
+/// can still be received. [`finish`](Self::finish) ends it and returns the counters
+/// of both sides. Dropping it ends it as well.
+///
+/// ```no_run
+/// use icmptap::{Hooks, Item, Snaplen, Subscription};
+///
+/// let mut subscription = Subscription::builder()
+///     .hooks(Hooks::INPUT | Hooks::OUTPUT)
+///     .snaplen(Snaplen(128))
+///     .subscribe()?;
+/// for _ in 0..100 {
+///     match subscription.recv()? {
+///         Some(Item::Event(event)) => println!("{:?} > {:?}", event.src(), event.dst()),
+///         Some(Item::Lost(lost)) => println!("{} lost on cpu {}", lost.count, lost.cpu),
+///         None => break,
+///     }
+/// }
+/// let summary = subscription.finish()?;
+/// println!("{summary}");
+/// summary.audit()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a subscription ends when it is dropped"]
 pub struct Subscription {
@@ -68,7 +88,7 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Sets what to subscribe to.
+    /// Returns a builder, which sets what to subscribe to.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -77,7 +97,7 @@ impl Subscription {
         Self { session }
     }
 
-    /// The parameters in force.
+    /// The parameters in force, as the kernel answered.
     #[must_use]
     pub fn parameters(&self) -> &Parameters {
         self.session.parameters()
@@ -95,18 +115,19 @@ impl Subscription {
         self.session.receive_buffer()
     }
 
-    /// Ends this subscription from another thread.
+    /// Returns a handle that stops this subscription from another thread.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         self.session.stopper().clone()
     }
 
-    /// Waits for the next item. `None`: it was stopped and everything was
-    /// handed out.
+    /// Waits for the next item. Returns `None` once the subscription was stopped and
+    /// all items have been returned.
     ///
     /// # Errors
-    /// What was received is damaged or cut, or the end was refused. After
-    /// [`Error::Decode`] and [`Error::Truncated`] the next call goes on.
+    /// A message from the kernel is damaged or was truncated, a system call failed, or
+    /// the kernel refused to end the subscription. After a
+    /// [recoverable](Error::is_recoverable) error, call again for the next item.
     #[inline(always)]
     pub fn recv(&mut self) -> Result<Option<Item<'_>>, Error> {
         // For all events of a batch but the first: so that it becomes a part of the
@@ -123,8 +144,9 @@ impl Subscription {
         Ok(self.session.item(step))
     }
 
-    /// Waits for what comes next, and lends all events that the kernel sent with
-    /// it: the cheapest way to many of them. `None`: as [`recv`](Self::recv).
+    /// Waits for the next batch, and returns its events as an iterator, or a loss. This
+    /// costs less per event than [`recv`](Self::recv). Events that are not taken from
+    /// the iterator are returned by the next call. Returns `None` as `recv` does.
     ///
     /// ```no_run
     /// # use icmptap::{Items, Subscription};
@@ -149,8 +171,21 @@ impl Subscription {
         Ok(self.session.items(step))
     }
 
-    /// Waits for the next item until then. A deadline that has passed does not
-    /// wait, and gives what is there.
+    /// Waits for the next item until `deadline`. If that has passed already, returns
+    /// an item that is there and does not wait.
+    ///
+    /// ```no_run
+    /// # use icmptap::{Received, Subscription};
+    /// # let mut subscription = Subscription::builder().subscribe()?;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// match subscription.recv_before(Instant::now() + Duration::from_secs(1))? {
+    ///     Received::Item(item) => println!("{item:?}"),
+    ///     Received::TimedOut => println!("nothing for a second"),
+    ///     Received::Ended => println!("stopped"),
+    /// }
+    /// # Ok::<(), icmptap::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -162,8 +197,8 @@ impl Subscription {
         Ok(Session::received(step, self.session.item(step)))
     }
 
-    /// As [`recv_many`](Self::recv_many), with a deadline as
-    /// [`recv_before`](Self::recv_before) has one.
+    /// As [`recv_many`](Self::recv_many), but waits until `deadline` only, as
+    /// [`recv_before`](Self::recv_before).
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -186,37 +221,38 @@ impl Subscription {
         }
     }
 
-    /// Items for keeps, until it is stopped. After an error it goes on if
-    /// [`recv`](Self::recv) would.
+    /// Iterates over owned items until the subscription is stopped.
+    /// [Recoverable](Error::is_recoverable) errors are yielded and iteration
+    /// continues.
     pub fn iter(&mut self) -> Iter<'_> {
         Iter { subscription: self }
     }
 
-    /// Makes the kernel send what is batched. It comes with the next items.
+    /// Makes the kernel send the events that wait in batches. The next calls return
+    /// them.
     ///
     /// # Errors
-    /// If the kernel refuses, or its answer finds no room.
+    /// The kernel refused, or its answer found no room in the receive buffer.
     pub fn flush(&mut self) -> Result<(), Error> {
         self.session.flush()
     }
 
-    /// Stops: no packet that arrives from now on is matched. What was matched
-    /// before is still handed out, then it ends. Does nothing the second time.
+    /// Ends the subscription: packets that arrive from now on are not matched. Events
+    /// that were matched before can still be received. Does nothing the second time.
     ///
     /// # Errors
-    /// If the kernel cannot be told.
+    /// The request could not be sent to the kernel.
     pub fn stop(&mut self) -> Result<(), Error> {
         self.session.stop()
     }
 
-    /// Stops if it still runs, takes what is left without handing it out (it
-    /// counts as received), and gives the counters of both sides.
-    ///
-    /// What is damaged or cut is passed over, and counted as
+    /// Stops the subscription if it still runs, receives the remaining items without
+    /// returning them (they count as received), and returns the counters of both sides.
+    /// Damaged and truncated messages are skipped, and counted as
     /// [`damaged`](Summary::damaged).
     ///
     /// # Errors
-    /// If the kernel cannot be told, or refuses.
+    /// The request could not be sent, or the kernel refused it.
     pub fn finish(mut self) -> Result<Summary, Error> {
         self.stop()?;
         while !is_end(self.recv())? {}
@@ -224,10 +260,10 @@ impl Subscription {
     }
 }
 
-/// The socket: readable when the kernel has sent something. Items that were
-/// received before are not seen by `poll`: wait only after
-/// [`recv_before`](Subscription::recv_before) with a deadline that has passed gave
-/// [`Received::TimedOut`]. Reading from it directly takes events away.
+/// The socket, for `poll`: readable when the kernel has sent something. A subscription
+/// may hold items that it has received already: call
+/// [`recv_before`](Subscription::recv_before) with a deadline in the past until it
+/// returns [`Received::TimedOut`], and only then wait. Do not read from the socket.
 impl AsFd for Subscription {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.session.socket().as_fd()

@@ -6,7 +6,17 @@ use icmptap_proto::reply::Counters;
 
 use crate::core::Tally;
 
-/// The counters of both sides, at the end.
+/// The counters of both sides of a subscription, at its end.
+///
+/// ```no_run
+/// # let subscription = icmptap::Subscription::builder().subscribe()?;
+/// let summary = subscription.finish()?;
+/// println!("{summary}");
+/// if let Err(difference) = summary.audit() {
+///     eprintln!("the counters do not agree: {difference}");
+/// }
+/// # Ok::<(), icmptap::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Summary {
@@ -14,13 +24,13 @@ pub struct Summary {
     pub counters: Counters,
     /// Events that were received.
     pub received: u64,
-    /// Events missing in the sequence numbers. What was lost after the last
-    /// batch of a stream leaves no gap: see [`trailing_lost`](Self::trailing_lost).
+    /// Events that are missing between sequence numbers. Losses after the last batch of
+    /// a stream leave no gap: see [`trailing_lost`](Self::trailing_lost).
     pub lost_in_gaps: u64,
     /// Batches whose sequence numbers contradict the kernel's count of losses.
     pub disagreements: u64,
-    /// Messages that were damaged or cut. The events in them that could not be
-    /// read were delivered and not received.
+    /// Messages that were damaged or truncated. Events in them that could not be decoded
+    /// count as delivered and not as received.
     pub damaged: u64,
 }
 
@@ -47,10 +57,10 @@ impl Summary {
         self.counters.lost().saturating_sub(self.lost_in_gaps)
     }
 
-    /// Whether both sides agree, to the last event.
+    /// Checks that the counters of both sides agree, to the last event.
     ///
     /// # Errors
-    /// The first thing that does not agree.
+    /// The first difference found.
     pub fn audit(&self) -> Result<(), AuditError> {
         let Counters {
             matched,
@@ -130,7 +140,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Counters that do not agree: a defect, here or in the kernel module.
+/// A difference between the counters: a defect, here or in the kernel module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {

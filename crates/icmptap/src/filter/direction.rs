@@ -22,7 +22,7 @@ const LOAD_OUTGOING: Instruction = Instruction {
     k: 4,
 };
 
-/// The hooks of a filter are such that `inbound` and `outbound` have no one meaning.
+/// A filter has `inbound` or `outbound`, which cannot be decided at its hooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`inbound` and `outbound` cannot be told at {hooks}: they can where packets come in \
@@ -30,7 +30,7 @@ const LOAD_OUTGOING: Instruction = Instruction {
      filter, and not at forward"
 )]
 pub struct AmbiguousDirection {
-    /// Where it was to look.
+    /// The hooks of the subscription.
     pub hooks: Hooks,
 }
 
