@@ -21,21 +21,21 @@ use crate::{
     record::{Extent, HDRLEN, Header, header_length},
 };
 
-/// Whether a message of the family is a batch.
+/// Whether a message of the family `icmptap` is a batch of events.
 #[must_use]
 pub fn is_batch(message: &Generic<'_>) -> bool {
     u32::from(message.command) == sys::ICMPTAP_CMD_EVENTS
 }
 
-/// One `EVENTS` message: a run of events of one stream.
+/// One `EVENTS` message: consecutive events of one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Batch<'a> {
-    /// The stream.
+    /// The CPU, which identifies the stream.
     pub cpu: Cpu,
-    /// How many events.
+    /// The number of events.
     pub count: u32,
-    /// Sequence number of the first event; the others follow on.
+    /// The sequence number of the first event; the others are consecutive.
     pub seq: u64,
     /// Events lost on this stream before this batch, since the subscription
     /// began.
@@ -45,11 +45,10 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Decodes the batch's header; the events are decoded as they are taken.
+    /// Decodes the batch's header. [`events`](Self::events) decodes the events.
     ///
     /// # Errors
-    /// If the header is shorter than this version knows, or the message ends in
-    /// it.
+    /// If the header is shorter than this version needs, or truncated.
     pub fn decode(message: &Generic<'a>) -> Result<Self, DecodeError> {
         let (bytes, at) = (message.body, message.at);
         let known = size_of::<sys::icmptap_batch>();
@@ -67,8 +66,8 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// The events, in order. After an error it ends: where the next one would
-    /// start is not known.
+    /// Iterates over the events, in order. An error ends the iteration, because the
+    /// start of the next event is then unknown.
     #[inline]
     pub fn events(&self) -> Events<'a> {
         Events {
@@ -293,7 +292,7 @@ impl EventSpan {
     }
 }
 
-/// One packet that the kernel saw, borrowed from the receive buffer.
+/// A packet that the kernel saw, and where and when; borrowed from the receive buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventRef<'a> {
     cpu: Cpu,
@@ -302,8 +301,8 @@ pub struct EventRef<'a> {
     packet: &'a [u8],
 }
 
-/// One packet that the kernel saw, for keeps. [`Event::as_ref`] gives what it
-/// tells.
+/// A packet that the kernel saw, which owns its bytes. [`Event::as_ref`] gives an
+/// [`EventRef`], which has the methods that read it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Event {
     cpu: Cpu,
@@ -313,7 +312,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// The event in its borrowed form, which has all the questions.
+    /// The event in its borrowed form, which has the methods that read it.
     #[must_use]
     pub fn as_ref(&self) -> EventRef<'_> {
         EventRef {
@@ -332,7 +331,7 @@ impl fmt::Debug for Event {
 }
 
 impl<'a> EventRef<'a> {
-    /// Copies the packet, so that the event can be kept.
+    /// Copies the packet into an event that owns it.
     #[must_use]
     pub fn to_owned(&self) -> Event {
         Event {
@@ -377,14 +376,14 @@ impl<'a> EventRef<'a> {
         Netns(self.header.netns())
     }
 
-    /// The interface it came in by, where the hook knows it.
+    /// The interface on which it arrived, if the hook knows it.
     #[inline]
     #[must_use]
     pub fn iif(&self) -> Option<IfIndex> {
         (self.header.iif() != 0).then_some(IfIndex(self.header.iif()))
     }
 
-    /// The interface it leaves by, where the hook knows it.
+    /// The interface by which it leaves, if the hook knows it.
     #[inline]
     #[must_use]
     pub fn oif(&self) -> Option<IfIndex> {
@@ -398,7 +397,7 @@ impl<'a> EventRef<'a> {
         self.header.mark()
     }
 
-    /// The VLAN tag, if it had one.
+    /// The VLAN tag, if the packet has one.
     #[must_use]
     pub fn vlan(&self) -> Option<Vlan> {
         self.flag(sys::ICMPTAP_F_VLAN).then_some(Vlan {
@@ -421,44 +420,44 @@ impl<'a> EventRef<'a> {
         Hook::from_number(self.header.hook())
     }
 
-    /// The packet from its network header on, cut at the snaplen.
+    /// The packet's bytes from its IP header on, truncated to the snaplen.
     #[inline]
     #[must_use]
     pub fn packet(&self) -> &'a [u8] {
         self.packet
     }
 
-    /// Bytes the packet had, from its network header on.
+    /// The length of the whole packet in bytes, from its IP header on.
     #[inline]
     #[must_use]
     pub fn original_len(&self) -> u32 {
         self.header.origlen()
     }
 
-    /// Fewer bytes are here than the packet had.
+    /// Whether the packet was truncated: [`packet`](Self::packet) has fewer bytes than
+    /// [`original_len`](Self::original_len).
     #[inline]
     #[must_use]
     pub fn is_truncated(&self) -> bool {
         self.flag(sys::ICMPTAP_F_TRUNCATED)
     }
 
-    /// It is a part of a fragmented packet: the first one has the ICMP header,
-    /// the later ones do not.
+    /// Whether it is a fragment. Only the first fragment of a packet has the ICMP header.
     #[inline]
     #[must_use]
     pub fn is_fragment(&self) -> bool {
         self.flag(sys::ICMPTAP_F_FRAGMENT)
     }
 
-    /// The packet itself, not only what was kept of it, ends before its ICMP
-    /// header does.
+    /// Whether the packet itself, not only the part that was captured, is too short for
+    /// an ICMP header.
     #[must_use]
     pub fn is_malformed(&self) -> bool {
         self.flag(sys::ICMPTAP_F_MALFORMED)
     }
 
-    /// ICMP type and code, as numbers. `None` in a later fragment, and where
-    /// the packet ends before them.
+    /// The ICMP type and code, as numbers. `None` in a later fragment, and if the packet
+    /// is too short.
     #[inline]
     #[must_use]
     pub fn icmp_type_and_code(&self) -> Option<(u8, u8)> {
@@ -466,8 +465,8 @@ impl<'a> EventRef<'a> {
             .then_some((self.header.icmp_type(), self.header.icmp_code()))
     }
 
-    /// The ICMP message: from its header to the end of what was kept. Empty if
-    /// the snaplen did not reach it. `None` where there is no ICMP header.
+    /// The bytes of the ICMP message that were captured, from its header on. Empty if the
+    /// snaplen ends before it. `None` if there is no ICMP header.
     #[inline]
     #[must_use]
     pub fn icmp_bytes(&self) -> Option<&'a [u8]> {
@@ -479,8 +478,8 @@ impl<'a> EventRef<'a> {
         )
     }
 
-    /// The ICMP type, with its family. `None` where there is none, and for a
-    /// family that this version does not know.
+    /// The ICMP type, with its family. `None` if there is no ICMP header, and for a family
+    /// that this version does not know.
     #[inline]
     #[must_use]
     pub fn icmp_type(&self) -> Option<Type> {
@@ -492,8 +491,8 @@ impl<'a> EventRef<'a> {
         }
     }
 
-    /// What the ICMP message says. `None` where there is no ICMP header, and for
-    /// a family that this version does not know.
+    /// The decoded ICMP message. `None` if there is no ICMP header, and for a family that
+    /// this version does not know.
     #[inline(always)]
     #[must_use]
     pub fn icmp(&self) -> Option<Icmp<'a>> {
@@ -504,35 +503,34 @@ impl<'a> EventRef<'a> {
         Some(Icmp::decode(icmp_type, self.header.icmp_code(), bytes, len))
     }
 
-    /// Who sent it, if the snaplen left that.
+    /// The source address, if it was captured.
     #[inline]
     #[must_use]
     pub fn src(&self) -> Option<IpAddr> {
         self.addresses().map(|(src, _)| src)
     }
 
-    /// To whom, if the snaplen left that.
+    /// The destination address, if it was captured.
     #[inline]
     #[must_use]
     pub fn dst(&self) -> Option<IpAddr> {
         self.addresses().map(|(_, dst)| dst)
     }
 
-    /// Who sent it and to whom, if the snaplen left that.
+    /// The source and destination addresses, if they were captured.
     #[inline]
     #[must_use]
     pub fn addresses(&self) -> Option<(IpAddr, IpAddr)> {
         Ip::decode(self.packet).map(|ip| (ip.src(), ip.dst()))
     }
 
-    /// Time to live (IPv4) or hop limit (IPv6), if the snaplen left that.
+    /// Time to live (IPv4) or hop limit (IPv6), if it was captured.
     pub fn ttl(&self) -> Option<u8> {
         Ip::decode(self.packet).map(Ip::ttl)
     }
 
-    /// Where in the whole packet's payload this fragment starts, in bytes; 0
-    /// for a packet that is not fragmented and for a first fragment. `None` if
-    /// the snaplen cut that off.
+    /// The fragment offset in bytes; 0 for a first fragment, and for a packet that is not
+    /// fragmented. `None` if it was not captured.
     #[must_use]
     pub fn fragment_offset(&self) -> Option<u16> {
         match Ip::decode(self.packet)? {
@@ -541,9 +539,9 @@ impl<'a> EventRef<'a> {
         }
     }
 
-    /// Bytes of the ICMP message, as the IP header has it: what a device may
-    /// have put behind it does not count. `None` for a fragment, and if the
-    /// snaplen cut that off.
+    /// The length of the ICMP message in bytes, according to the IP header; padding that
+    /// a device added is not counted. `None` for a fragment, and if the IP header was not
+    /// captured.
     #[inline]
     fn icmp_len(&self) -> Option<usize> {
         if self.is_fragment() {
@@ -610,12 +608,12 @@ impl<'a> EventRef<'a> {
 pub struct Vlan {
     /// Priority, drop eligibility and VLAN id, as in the tag.
     pub tci: u16,
-    /// It is a provider's tag (802.1ad), not a customer's (802.1Q).
+    /// Whether it is a service provider's tag (802.1ad) instead of a customer's (802.1Q).
     pub provider: bool,
 }
 
 impl Vlan {
-    /// The VLAN's number, 0 to 4,095.
+    /// The VLAN identifier, 0 to 4,095.
     #[must_use]
     pub fn id(self) -> u16 {
         self.tci & 0x0fff

@@ -1,4 +1,4 @@
-//! The IMP2 protocol (`kernel/uapi/linux/imp2.h`): who sends ICMP to whom.
+//! The IMP2 protocol (`kernel/uapi/linux/imp2.h`): the addresses of IPv4 ICMP packets.
 
 use std::{mem::size_of, net::Ipv4Addr};
 
@@ -12,9 +12,9 @@ pub const PROTOCOL: u32 = sys::NL_IMP2;
 /// One IPv4 ICMP packet that the kernel saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet {
-    /// Who sent it.
+    /// The source address.
     pub src: Ipv4Addr,
-    /// To whom.
+    /// The destination address.
     pub dst: Ipv4Addr,
 }
 
@@ -40,22 +40,22 @@ impl Packet {
     }
 }
 
-/// Whether a message from the kernel is `IMP2_K_MSG`. Its number is that of
-/// netlink's NOOP: on an IMP2 socket there are none. (`IMP2_CLOSE` likewise has
-/// the number of netlink's error message, but only ever goes to the kernel.)
+/// Whether a message from the kernel is `IMP2_K_MSG`. It has the number of netlink's NOOP,
+/// which is not used on an IMP2 socket. (`IMP2_CLOSE` has the number of netlink's error
+/// message, but is only sent to the kernel.)
 #[must_use]
 pub fn is_packet(message: &Message<'_>) -> bool {
     u32::from(message.kind) == sys::IMP2_K_MSG
 }
 
-/// `IMP2_U_PID`: registers the socket that sends it. Asks for an
-/// acknowledgement, so that a refusal is seen.
+/// `IMP2_U_PID`: registers the socket that sends it. Requests an acknowledgement, so that
+/// a refusal is reported.
 #[must_use]
 pub fn register(seq: u32) -> Vec<u8> {
     request(sys::IMP2_U_PID, seq)
 }
 
-/// `IMP2_CLOSE`: ends the registration. Asks for an acknowledgement.
+/// `IMP2_CLOSE`: ends the registration. Requests an acknowledgement.
 #[must_use]
 pub fn close(seq: u32) -> Vec<u8> {
     request(sys::IMP2_CLOSE, seq)

@@ -1,13 +1,41 @@
 //! The icmptap wire format, without I/O: encode requests, decode events.
 //!
-//! Bytes in, values out: no system calls (but for the feature `interfaces`), no
-//! unsafe code, no allocation per event. A datagram as received goes into [`nlmsg::messages`]; a message is
-//! then an event batch ([`event::Batch`]), an answer ([`reply`]) or, on an IMP2
-//! socket, a packet ([`imp2`]). [`request`] makes the other direction.
+//! This crate turns bytes into values and values into bytes. It makes no system calls
+//! (except with the feature `interfaces`), has no unsafe code, and allocates nothing per
+//! event. [`nlmsg::messages`] splits a received datagram into messages. Each is a batch
+//! of events ([`event::Batch`]), a reply ([`reply`]) or, on an IMP2 socket, a packet
+//! ([`imp2`]). [`request`] encodes the requests.
 //!
-//! The contract is `kernel/uapi/linux/icmptap.h`. Headers are in host byte
-//! order, packets as on the wire. What a newer kernel appends is skipped; what
-//! is missing or contradicts itself is a [`DecodeError`], never a panic.
+//! ```
+//! use icmptap_proto::{
+//!     DecodeError, FamilyId,
+//!     event::{Batch, is_batch},
+//!     nlmsg,
+//! };
+//!
+//! /// Prints the events in a datagram from a subscription's socket.
+//! fn print(datagram: &[u8], family: FamilyId) -> Result<(), DecodeError> {
+//!     for message in nlmsg::messages(datagram) {
+//!         let message = message?;
+//!         if message.kind != family.0 {
+//!             continue;
+//!         }
+//!         let message = message.generic()?;
+//!         if is_batch(&message) {
+//!             for event in Batch::decode(&message)?.events() {
+//!                 let event = event?;
+//!                 println!("{:?} > {:?}", event.src(), event.dst());
+//!             }
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! # print(&[], FamilyId(1)).unwrap();
+//! ```
+//!
+//! The format is defined by `kernel/uapi/linux/icmptap.h`. Headers are in host byte order,
+//! packets in network byte order. Fields that a newer kernel appends are skipped. Missing
+//! and contradictory data is a [`DecodeError`], never a panic.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -19,26 +19,26 @@ pub const ERROR: u16 = sys::NLMSG_ERROR as u16;
 /// The message type at the end of a dump ([`Done`](crate::reply::Done)).
 pub const DONE: u16 = sys::NLMSG_DONE as u16;
 
-/// What was wrong with bytes, and where: `at` counts from the datagram's start.
+/// Malformed data. `at` is the offset in the datagram, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// Something ends before it should.
+    /// The data ends too early.
     #[error("byte {at}: {what} needs {need} bytes, {have} are left")]
     Short {
-        /// What is cut short.
+        /// What is truncated.
         what: &'static str,
         /// Where it starts.
         at: usize,
-        /// Bytes it needs.
+        /// The number of bytes needed.
         need: usize,
-        /// Bytes there are.
+        /// The number of bytes that are there.
         have: usize,
     },
-    /// A number that cannot be right.
+    /// A number is out of range.
     #[error("byte {at}: {what} is {value}, {expected}")]
     Value {
-        /// What holds the number.
+        /// The field with the number.
         what: &'static str,
         /// Where it starts.
         at: usize,
@@ -47,13 +47,13 @@ pub enum DecodeError {
         /// What was expected.
         expected: &'static str,
     },
-    /// A text that is not UTF-8.
+    /// A text is not UTF-8.
     #[error("byte {at}: text that is not UTF-8")]
     Text {
         /// Where it starts.
         at: usize,
     },
-    /// A reply lacks something that every reply holds.
+    /// A reply lacks an attribute that every reply has.
     #[error("byte {at}: a reply without {what}")]
     Missing {
         /// What is missing.
@@ -80,8 +80,8 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Whether what a dump lists changed while it did (`NLM_F_DUMP_INTR`):
-    /// something may be missing, or be there twice.
+    /// Whether the list changed while the kernel sent it (`NLM_F_DUMP_INTR`): entries may
+    /// be missing or duplicated.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
         u32::from(self.flags) & sys::NLM_F_DUMP_INTR != 0
@@ -107,7 +107,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// What a generic netlink message holds.
+/// The contents of a generic netlink message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Generic<'a> {
@@ -121,8 +121,8 @@ pub struct Generic<'a> {
     pub at: usize,
 }
 
-/// The messages of a datagram, as received, in order. After an error it ends:
-/// where the next message would start is not known.
+/// Iterates over the messages of a received datagram, in order. An error ends the
+/// iteration, because the start of the next message is then unknown.
 #[must_use]
 pub fn messages(datagram: &[u8]) -> Messages<'_> {
     Messages { datagram, at: 0 }
@@ -143,7 +143,7 @@ impl Messages<'_> {
     }
 }
 
-/// The messages from byte `offset` on, which an earlier iterator gave.
+/// As [`messages`], from the byte `offset` on, which [`Messages::offset`] returned.
 #[must_use]
 pub fn messages_from(datagram: &[u8], offset: usize) -> Messages<'_> {
     Messages {
@@ -240,13 +240,14 @@ impl<'a> Attr<'a> {
     }
 }
 
-/// The attributes in `bytes`, which start at byte `at` of the datagram.
+/// Iterates over the attributes in `bytes`, which start at byte `at` of the datagram. An
+/// error ends the iteration.
 #[must_use]
 pub fn attributes(bytes: &[u8], at: usize) -> Attrs<'_> {
     Attrs { bytes, at }
 }
 
-/// See [`attributes`]. After an error it ends.
+/// See [`attributes`].
 #[derive(Debug, Clone)]
 pub struct Attrs<'a> {
     bytes: &'a [u8],

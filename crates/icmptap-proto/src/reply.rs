@@ -1,4 +1,4 @@
-//! What the kernel answers. Attributes this version does not know are skipped.
+//! The kernel's replies. Attributes that this version does not know are skipped.
 
 use std::{
     cmp::Ordering,
@@ -13,12 +13,12 @@ use crate::{
     nlmsg::{Attr, DecodeError, Generic, Message, NLMSG_HDRLEN, align4, attributes, need, u32_at},
 };
 
-/// An answer of type `NLMSG_ERROR`: a refusal, or a plain acknowledgement.
+/// A message of type `NLMSG_ERROR`: a refusal or an acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// Done.
+    /// The kernel has carried out the request.
     Ack,
-    /// Not done.
+    /// The kernel has refused the request.
     Refused(Refusal),
 }
 
@@ -29,9 +29,9 @@ pub enum Status {
 pub struct Refusal {
     /// The errno, positive.
     pub errno: i32,
-    /// The kernel's own words, if it had any.
+    /// The kernel's explanation, if it gave one.
     pub message: Option<String>,
-    /// The attribute it objects to: offset in the request, in bytes.
+    /// The attribute that is at fault, as its offset in the request, in bytes.
     pub offset: Option<u32>,
 }
 
@@ -66,9 +66,9 @@ impl Status {
 /// The end of a dump.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
-    /// That was all.
+    /// The list is complete.
     Complete,
-    /// There would be more, but for this.
+    /// The list is incomplete, because of this error.
     Failed(Refusal),
 }
 
@@ -115,11 +115,11 @@ fn refusal(message: &Message<'_>, error: i32, start: usize) -> Result<Refusal, D
     Ok(refusal)
 }
 
-/// The family as the controller knows it.
+/// The family `icmptap`, as the generic netlink controller describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Family {
-    /// The message type to use.
+    /// The message type of requests and replies.
     pub id: FamilyId,
     /// `ICMPTAP_GENL_VERSION` of the module.
     pub version: u32,
@@ -147,19 +147,20 @@ impl Family {
     }
 }
 
-/// What the module is and can do.
+/// The module's version and limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Info {
     /// The module's version, as in `modinfo`.
     pub module_version: String,
-    /// Counts additions to the wire format; see [`Info::SCHEMA_KNOWN`].
+    /// The version of the wire format, which additions increase; see
+    /// [`Info::SCHEMA_KNOWN`].
     pub schema_version: u32,
-    /// Fresh for each load of the module.
+    /// Different after each load of the module.
     pub boot_id: BootId,
-    /// The hooks that can be tapped.
+    /// The hooks at which packets can be seen.
     pub hooks: Hooks,
-    /// The families that can be tapped.
+    /// The families whose packets can be seen.
     pub families: Families,
     /// The largest snaplen.
     pub snaplen_max: Snaplen,
@@ -169,11 +170,11 @@ pub struct Info {
     pub batch_max: BatchSize,
     /// The longest flush interval.
     pub flush_max: FlushInterval,
-    /// The longest filter, in instructions; 0: a module of schema version 1,
-    /// which has none.
+    /// The longest filter, in instructions. 0 with a module of schema version 1, which
+    /// has no filters.
     pub filter_max: u32,
-    /// The most bytes of memory that may be kept for all subscriptions together;
-    /// `None`: a module older than schema version 3, which does not tell.
+    /// The limit of the memory of all subscriptions together, in bytes. `None` with a
+    /// module older than schema version 3, which does not report it.
     pub max_bytes: Option<u64>,
 }
 
@@ -181,8 +182,7 @@ impl Info {
     /// The schema version this crate was made for.
     pub const SCHEMA_KNOWN: u32 = sys::ICMPTAP_SCHEMA_VERSION;
 
-    /// Which of the two, the module and this crate, knows more of the wire
-    /// format.
+    /// Compares the module's schema version with the one that this crate knows.
     #[must_use]
     pub fn age(&self) -> Age {
         match self.schema_version.cmp(&Self::SCHEMA_KNOWN) {
@@ -258,45 +258,46 @@ impl Info {
 /// The module's schema version compared with [`Info::SCHEMA_KNOWN`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Age {
-    /// The module lacks some of what this crate knows. What it has works.
+    /// The module is older. It refuses the options and requests that it does not know.
     Older,
-    /// Both know the same.
+    /// Both have the same version.
     Same,
-    /// The module knows more than this crate. Everything that this crate knows
-    /// works; what the module adds is skipped.
+    /// The module is newer. Everything that this crate knows works; what the module adds
+    /// is skipped.
     Newer,
 }
 
-/// The parameters in force of a subscription. What a module of schema version 1
-/// does not tell is what it does: everything, without a filter or a limit.
+/// The parameters in force of a subscription. A module of schema version 1 reports fewer;
+/// the others then have the values that describe its behaviour: all types, no filter, no
+/// limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Parameters {
-    /// Where it looks.
+    /// The hooks at which it sees packets.
     pub hooks: Hooks,
-    /// What it looks for.
+    /// The protocol families.
     pub families: Families,
-    /// Packet bytes it keeps.
+    /// The number of bytes of each packet that its events have.
     pub snaplen: Snaplen,
-    /// Bytes of a full batch.
+    /// The size of a full batch.
     pub batch: BatchSize,
-    /// Longest wait in a batch.
+    /// The longest time that an event waits in a batch.
     pub flush_interval: FlushInterval,
-    /// Types of ICMP it takes.
+    /// The ICMP types.
     pub icmp_types: TypeSet,
-    /// Types of ICMPv6 it takes.
+    /// The ICMPv6 types.
     pub icmpv6_types: TypeSet,
-    /// The interface its packets come in or leave by; `None`: any.
+    /// The interface by which packets arrive or leave. `None`: any.
     pub interface: Option<IfIndex>,
-    /// Instructions of its filter; 0: it has none.
+    /// The length of its filter in instructions. 0: it has none.
     pub filter_len: u32,
-    /// How much it takes.
+    /// Which of the selected packets it delivers.
     pub sampling: Sampling,
-    /// How much it takes at most.
+    /// The largest rate of its events.
     pub rate_limit: RateLimit,
-    /// What becomes of its packets.
+    /// What the kernel does with matched packets.
     pub verdict: Verdict,
-    /// It takes those of every network namespace.
+    /// Whether it sees the packets of every network namespace.
     pub all_netns: bool,
 }
 
@@ -379,13 +380,13 @@ impl Parameters {
     }
 }
 
-/// A subscription that lives, and whose it is.
+/// A current subscription and its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubscriptionInfo {
     /// Its parameters.
     pub parameters: Parameters,
-    /// What became of its packets until now.
+    /// Its counters until now.
     pub counters: Counters,
     /// The port id of its socket.
     pub port: PortId,
@@ -393,19 +394,20 @@ pub struct SubscriptionInfo {
     pub protocol: Protocol,
     /// The network namespace of its socket.
     pub netns: Netns,
-    /// The process that made it; `None`: not to be seen from the reader's PID
-    /// namespace, or gone.
+    /// The process that made it. `None` if it has ended, or is not visible in the PID
+    /// namespace of the process that asks.
     pub pid: Option<Pid>,
     /// The name of that process (`/proc/PID/comm`).
     pub command: String,
-    /// Its number; `None`: a module older than schema version 3, which does not tell.
+    /// Its number. `None` with a module older than schema version 3, which does not report
+    /// it.
     pub id: Option<SubscriptionId>,
-    /// Bytes of memory that are kept for it; `None`: a module older than schema
-    /// version 3, which does not tell.
+    /// Its memory in bytes. `None` with a module older than schema version 3, which does
+    /// not report it.
     pub bytes: Option<u64>,
-    /// Hooks that other network namespaces refused to a subscription of all of them:
-    /// their packets are missing. 0 with a module older than schema version 3, which
-    /// then refuses the subscription.
+    /// Of a subscription to all network namespaces: the number of hooks that could not be
+    /// registered in one of them, so that their packets are missing. 0 with a module older
+    /// than schema version 3, which refuses the subscription in that case.
     pub taps_missing: u32,
 }
 
@@ -462,22 +464,20 @@ impl SubscriptionInfo {
     }
 }
 
-/// What became of all packets of a network namespace's subscriptions, living
-/// and ended.
+/// The counters of all subscriptions of a network namespace, current and past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     /// The network namespace of their sockets.
     pub netns: Netns,
-    /// How many live.
+    /// The number of current subscriptions.
     pub subscriptions: u32,
-    /// The sums of their counters.
+    /// The sums of the counters.
     pub counters: Counters,
-    /// Bytes of memory that are kept for those that live; `None`: a module older than
-    /// schema version 3, which does not tell.
+    /// The memory of the current subscriptions in bytes. `None` with a module older than
+    /// schema version 3, which does not report it.
     pub bytes: Option<u64>,
-    /// The same for the subscriptions of all network namespaces: what
-    /// [`Info::max_bytes`] bounds.
+    /// The same for all network namespaces; [`Info::max_bytes`] is its limit.
     pub bytes_total: Option<u64>,
 }
 
@@ -498,7 +498,7 @@ impl Stats {
     }
 }
 
-/// One CPU's part of [`Stats`].
+/// The part of [`Stats`] that belongs to one CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CpuStats {
@@ -506,7 +506,7 @@ pub struct CpuStats {
     pub cpu: Cpu,
     /// The network namespace of the subscriptions' sockets.
     pub netns: Netns,
-    /// The sums of what their streams on this CPU counted.
+    /// The sums of the counters of their streams on this CPU.
     pub counters: Counters,
 }
 
@@ -558,11 +558,9 @@ impl StatsAttrs {
     }
 }
 
-/// Events, as the kernel counted them: of one subscription or of several,
-/// summed over the CPUs or of one.
+/// The kernel's counters, of one subscription or of several, of one CPU or of all.
 ///
-/// The law of conservation: `matched == delivered + lost_overrun + lost_nomem +
-/// lost_ratelimit + queued`.
+/// Always: `matched == delivered + lost_overrun + lost_nomem + lost_ratelimit + queued`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
@@ -574,13 +572,12 @@ pub struct Counters {
     pub lost_overrun: u64,
     /// Events lost because there was no memory for the message.
     pub lost_nomem: u64,
-    /// Events lost to the subscription's rate limit; 0 with a module of schema
-    /// version 1, which has no limit.
+    /// Events lost to the rate limit. 0 with a module of schema version 1, which has none.
     pub lost_ratelimit: u64,
-    /// Events in a batch that was not sent yet; 0 after the end.
+    /// Events in batches that were not sent yet. 0 after the end.
     pub queued: u64,
-    /// Packets that sampling passed over, which are not matched; 0 with a
-    /// module of schema version 1, which does not sample.
+    /// Packets that sampling skipped, which are not matched. 0 with a module of schema
+    /// version 1, which has no sampling.
     pub sampled_out: u64,
 }
 

@@ -1,8 +1,8 @@
-//! What we ask of the kernel, as bytes.
+//! The requests to the kernel, encoded.
 //!
-//! Each function gives one whole netlink message. `seq` comes back in the
-//! answer. A request that has a reply is sent without `NLM_F_ACK`: the reply is
-//! the acknowledgement, a refusal comes as an error message.
+//! Each function returns one whole netlink message. The reply has the same `seq`. Requests
+//! that have a reply do not set `NLM_F_ACK`: the reply is the acknowledgement, and a
+//! refusal is an error message.
 
 use std::fmt;
 
@@ -14,36 +14,36 @@ use crate::{
     nlmsg::{GENL_HDRLEN, NLMSG_HDRLEN, Writer, attributes},
 };
 
-/// What a subscription asks for. `None` leaves the choice to the kernel.
+/// The options of a subscription. With `None`, the kernel's default applies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubscribeOptions {
-    /// Where to look; the kernel's default is prerouting.
+    /// The hooks at which packets are seen. Default: prerouting.
     pub hooks: Option<Hooks>,
-    /// What to look for; the kernel's default is every family it can tap.
+    /// The protocol families. Default: all that the module supports.
     pub families: Option<Families>,
-    /// Packet bytes to keep; the kernel's default is 576.
+    /// How many bytes of each packet an event has. Default: 576.
     pub snaplen: Option<Snaplen>,
-    /// Bytes of a full batch; the kernel's default is 3,776.
+    /// The size of a full batch. Default: 3,776.
     pub batch: Option<BatchSize>,
-    /// Longest wait in a batch; the kernel's default is 1,000 µs.
+    /// The longest time that an event waits in a batch. Default: 1,000 µs.
     pub flush_interval: Option<FlushInterval>,
-    /// Which types of ICMP; the kernel's default is all.
+    /// The ICMP types. Default: all.
     pub icmp_types: Option<TypeSet>,
-    /// Which types of ICMPv6; the kernel's default is all.
+    /// The ICMPv6 types. Default: all.
     pub icmpv6_types: Option<TypeSet>,
-    /// The interface that packets come in or leave by; the kernel's default is
-    /// any.
+    /// The interface by which packets arrive or leave. Default: any.
     pub interface: Option<IfIndex>,
-    /// What packets must pass; the kernel's default is none.
+    /// The filter. Default: none.
     pub filter: Option<Program>,
-    /// How much of it; the kernel's default is all.
+    /// Which of the selected packets are delivered. Default: all.
     pub sampling: Option<Sampling>,
-    /// How much of it at most; the kernel's default is no limit.
+    /// The largest rate of events. Default: no limit.
     pub rate_limit: Option<RateLimit>,
-    /// What becomes of the packets; the kernel's default is that they go on.
+    /// What the kernel does with matched packets. Default: it accepts them.
     pub verdict: Option<Verdict>,
-    /// Of every network namespace, and not only of the socket's own.
+    /// Whether the packets of every network namespace are seen, instead of those of the
+    /// socket's own only.
     pub all_netns: bool,
 }
 
@@ -183,7 +183,7 @@ impl SubscribeOption {
         })
     }
 
-    /// The schema version that brought it.
+    /// The first schema version that knows it.
     #[must_use]
     pub fn since(self) -> u32 {
         match self {
@@ -200,7 +200,7 @@ impl SubscribeOption {
     }
 }
 
-/// As in a sentence: `hooks`, `flush interval`, `ICMP types`.
+/// Its name in a sentence: `hooks`, `flush interval`, `ICMP types`.
 impl fmt::Display for SubscribeOption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -1,47 +1,47 @@
-//! Loss, from sequence numbers: each stream counts its events, and what is
-//! missing in the count was lost.
+//! Detects losses from sequence numbers. Each stream numbers its events without gaps; the
+//! numbers that are missing belong to events that were lost.
 
 use std::collections::BTreeMap;
 
 use crate::{Cpu, event::Batch};
 
-/// Events that were matched and never arrived.
+/// Events that were matched and not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lost {
-    /// On which CPU.
+    /// The CPU whose stream they are missing from.
     pub cpu: Cpu,
-    /// How many.
+    /// The number of events.
     pub count: u64,
 }
 
-/// A batch whose numbers cannot be: a defect in the kernel or in here.
+/// A batch whose numbers contradict earlier ones: a defect of the module or of this crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SequenceError {
-    /// The sequence numbers leave a gap of one size, and the kernel counted
-    /// another number of losses.
+    /// The gap in the sequence numbers differs from the number of losses that the kernel
+    /// counted.
     #[error("cpu {cpu}: the sequence numbers lack {gap} events, the kernel counts {counted} lost")]
     Disagree {
         /// The stream.
         cpu: Cpu,
-        /// Numbers missing in the sequence.
+        /// The size of the gap in the sequence numbers.
         gap: u64,
-        /// Losses the batch header adds.
+        /// The number of new losses, according to the batch's header.
         counted: u64,
     },
-    /// A number that was used before.
+    /// A sequence number was used twice.
     #[error("cpu {cpu}: sequence number {found} after {expected} was due")]
     Backwards {
         /// The stream.
         cpu: Cpu,
-        /// The number that was due.
+        /// The number that was expected.
         expected: u64,
         /// The number that came.
         found: u64,
     },
 }
 
-/// What is known of one subscription's streams.
+/// Tracks the sequence numbers of one subscription's streams.
 #[derive(Debug, Clone, Default)]
 pub struct Tracker {
     streams: BTreeMap<Cpu, Stream>,
@@ -54,14 +54,12 @@ struct Stream {
 }
 
 impl Tracker {
-    /// Takes note of a batch, in the order of arrival. Says what was lost on
-    /// its stream just before it.
-    ///
-    /// A stream's first event has number 0.
+    /// Records a batch; call it in order of arrival. Returns the events that were lost on
+    /// the batch's stream just before it. The first event of a stream has number 0.
     ///
     /// # Errors
-    /// If the numbers contradict each other. The batch is taken note of all the
-    /// same, and the next one is compared with this one.
+    /// The numbers contradict earlier ones. The batch is recorded nevertheless, and the
+    /// next one is compared with it.
     pub fn observe(&mut self, batch: &Batch<'_>) -> Result<Option<Lost>, SequenceError> {
         let cpu = batch.cpu;
         let after = Stream {

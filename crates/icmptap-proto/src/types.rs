@@ -1,4 +1,4 @@
-//! Numbers that mean something.
+//! Types for the numbers in requests, replies and events.
 
 use std::fmt;
 
@@ -24,16 +24,15 @@ number! {
     FamilyId(u16)
 }
 number! {
-    /// How many bytes of a packet, from its network header on, an event keeps.
+    /// The number of bytes of each packet, from its IP header on, that an event has.
     Snaplen(u32)
 }
 number! {
-    /// Bytes of a full `EVENTS` message, its headers included.
+    /// The size of a full `EVENTS` message in bytes, including its headers.
     BatchSize(u32)
 }
 number! {
-    /// The CPU on which a packet was seen: with the subscription, it names a
-    /// stream.
+    /// The CPU on which a packet was seen. Each subscription has one stream per CPU.
     Cpu(u32)
 }
 number! {
@@ -44,12 +43,17 @@ number! {
 
 #[cfg(feature = "interfaces")]
 impl IfIndex {
-    /// The interface of this name in the network namespace that the calling
-    /// thread is in.
+    /// Looks up the interface with this name in the network namespace of the calling
+    /// thread.
+    ///
+    /// ```no_run
+    /// let index = icmptap_proto::IfIndex::from_name("eth0")?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// [`NotFound`](std::io::ErrorKind::NotFound) if there is none; or there is no
-    /// socket to ask the kernel with.
+    /// [`NotFound`](std::io::ErrorKind::NotFound) if there is none. Another error if the
+    /// kernel could not be asked.
     pub fn from_name(name: &str) -> std::io::Result<Self> {
         use std::io::{Error, ErrorKind};
 
@@ -74,7 +78,7 @@ impl IfIndex {
 }
 
 number! {
-    /// A subscription: no other has this number until the module is unloaded.
+    /// The number of a subscription, unique until the module is unloaded.
     SubscriptionId(u64)
 }
 number! {
@@ -86,15 +90,16 @@ number! {
     PortId(u32)
 }
 number! {
-    /// A process, as its number is in the reader's PID namespace.
+    /// A process id, in the PID namespace of the process that reads it.
     Pid(u32)
 }
 number! {
-    /// Bytes that fit through the next hop (RFC 1191), network header included.
+    /// The largest packet in bytes that fits through the next hop, including its IP header
+    /// (RFC 1191).
     Mtu(u32)
 }
 
-/// Longest time an event may wait in a batch, in microseconds; 0: none waits.
+/// The longest time that an event waits in a batch. With 0, none waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlushInterval {
     /// Microseconds.
@@ -107,11 +112,11 @@ impl fmt::Display for FlushInterval {
     }
 }
 
-/// How much of what matches is taken: one packet in so many, counted on each
-/// stream, beginning with the first.
+/// Which of the selected packets are delivered: every Nth, counted on each stream,
+/// beginning with the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sampling {
-    /// 1 takes every packet; 0 is not a value that the kernel takes.
+    /// The N in "every Nth packet": 1 delivers every packet. The kernel refuses 0.
     pub one_in: u32,
 }
 
@@ -126,8 +131,8 @@ impl fmt::Display for Sampling {
     }
 }
 
-/// How many events a subscription takes at most. Of a burst, as many as fit
-/// into a second are taken at once; what is beyond is counted as lost.
+/// The largest rate of events of a subscription. A burst may have as many events as a
+/// second may; further events are counted as lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RateLimit {
     /// Events per second, on all CPUs together; 0: no limit.
@@ -148,14 +153,14 @@ impl fmt::Display for RateLimit {
     }
 }
 
-/// What becomes of the packets that a subscription matches
+/// What the kernel does with the packets that a subscription matches
 /// (`enum icmptap_verdict`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// They go on.
+    /// It accepts them.
     Accept,
-    /// They end here.
+    /// It drops them.
     Drop,
     /// A number this version does not know.
     Other(u32),
@@ -229,8 +234,16 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// A set of the types of one ICMP. A packet that has no type (a later fragment,
-/// or one that is too short) is wanted only by the set of all.
+/// A set of types of ICMP or of ICMPv6. Packets without a type (later fragments, and
+/// packets that are too short) are selected only by [`TypeSet::ALL`].
+///
+/// ```
+/// use icmptap_proto::{TypeSet, icmp::v4};
+///
+/// let mut errors = TypeSet::from([3, 11]);
+/// errors.insert(v4::Type::PARAMETER_PROBLEM.0);
+/// assert!(errors.contains(12));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TypeSet {
     /// Type t is bit t % 8 of byte t / 8, as on the wire.
@@ -308,24 +321,24 @@ impl fmt::Debug for TypeSet {
 /// An instruction of classic BPF (`struct sock_filter` in `linux/filter.h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Instruction {
-    /// What to do.
+    /// The operation code.
     pub code: u16,
-    /// Instructions to skip if it is true.
+    /// How many instructions to skip if the condition is true.
     pub jt: u8,
-    /// Instructions to skip if it is false.
+    /// How many instructions to skip if the condition is false.
     pub jf: u8,
-    /// What to do it with.
+    /// The operand.
     pub k: u32,
 }
 
-/// A filter: a classic BPF program that runs on a packet, from its network
-/// header on, and takes it if it returns another number than 0. Only its length
-/// is checked here; the kernel refuses what it cannot run.
+/// A filter: a classic BPF program that runs on each packet, from its IP header on, and
+/// accepts it by returning a number other than 0. Only the length is checked here; the
+/// kernel refuses a program that it cannot run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program(Vec<Instruction>);
 
 impl Program {
-    /// Instructions at most (`BPF_MAXINSNS` in `linux/bpf_common.h`).
+    /// The largest number of instructions (`BPF_MAXINSNS` in `linux/bpf_common.h`).
     pub const MAX: usize = 4096;
 
     /// The instructions, in order.
@@ -346,16 +359,16 @@ impl TryFrom<Vec<Instruction>> for Program {
     }
 }
 
-/// A filter that no kernel takes.
+/// A filter with more instructions than any kernel accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the filter has {len} instructions, the kernel takes at most {max}", max = Program::MAX)]
 pub struct ProgramTooLong {
-    /// Instructions it has.
+    /// The number of its instructions.
     pub len: usize,
 }
 
-/// Random bytes that are fresh each time the module is loaded. Two answers with
-/// the same boot id come from the same load.
+/// Random bytes, chosen each time the module is loaded. Replies with the same boot id
+/// come from a module that was not reloaded between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BootId(pub [u8; 16]);
 
@@ -374,9 +387,9 @@ pub enum Hook {
     Prerouting,
     /// Incoming packets for this host.
     Input,
-    /// Packets on their way through this host.
+    /// Packets that this host forwards.
     Forward,
-    /// Packets this host made.
+    /// Packets that this host sends.
     Output,
     /// Every outgoing packet, after routing.
     Postrouting,

@@ -1,9 +1,12 @@
 //! The icmptap and IMP2 kernel interfaces as Rust constants and structs.
 //!
-//! Nothing but `kernel/uapi` and the few netlink definitions it stands on, as
-//! bindgen gives them; the headers say what each item means.
-//! `cargo xtask gen-bindings` writes the file, and `tests/c_layout.rs` proves
-//! it equal to what a C compiler makes of the same headers.
+//! bindgen makes them from `kernel/uapi` and the netlink definitions that it needs. The
+//! headers describe each item. `cargo xtask gen-bindings` writes the file, and
+//! `tests/c_layout.rs` compares every size, offset and value with those of a C compiler.
+//!
+//! ```
+//! assert_eq!(icmptap_sys::ICMPTAP_GENL_NAME, c"icmptap");
+//! ```
 
 #![no_std]
 
