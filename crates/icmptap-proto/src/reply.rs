@@ -562,6 +562,13 @@ impl StatsAttrs {
 ///
 /// Always: `matched == delivered + lost_overrun + lost_nomem + lost_ratelimit + queued`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    // What a newer version counts and an older one did not is 0.
+    serde(default)
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Counters {
     /// Packets that got a sequence number.

@@ -7,6 +7,7 @@ use crate::{Cpu, event::Batch};
 
 /// Events that were matched and not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Lost {
     /// The CPU whose stream they are missing from.
     pub cpu: Cpu,

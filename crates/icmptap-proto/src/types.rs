@@ -1,6 +1,6 @@
 //! Types for the numbers in requests, replies and events.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use icmptap_sys as sys;
 
@@ -8,6 +8,7 @@ macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
         pub struct $name(pub $inner);
 
         impl fmt::Display for $name {
@@ -469,6 +470,68 @@ pub enum Family {
     Other(u8),
 }
 
+/// A word that is not the name of a hook or of a family.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{word}` is not one of {expected}")]
+pub struct UnknownWord {
+    word: String,
+    expected: String,
+}
+
+/// Reads what [`Display`](fmt::Display) writes; serde does so too.
+macro_rules! from_word {
+    ($type:ident, $prefix:literal) => {
+        /// Reads what [`Display`](fmt::Display) writes.
+        impl FromStr for $type {
+            type Err = UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                if let Some(named) = Self::ALL.into_iter().find(|it| it.to_string() == word) {
+                    return Ok(named);
+                }
+                let number = word.strip_prefix($prefix).and_then(|it| it.parse().ok());
+                number.map(Self::from_number).ok_or_else(|| UnknownWord {
+                    word: word.to_owned(),
+                    expected: Self::ALL.map(|it| it.to_string()).join(", "),
+                })
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = String::deserialize(deserializer)?;
+                word.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                String::json_schema(generator)
+            }
+        }
+    };
+}
+
+from_word!(Hook, "hook");
+from_word!(Family, "family");
+
 impl Family {
     /// The families that have a name.
     pub const ALL: [Self; 2] = [Self::Ipv4, Self::Ipv6];
@@ -564,6 +627,25 @@ mod tests {
                 "{name}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn words_are_read_back() {
+        for number in 0..=255 {
+            let hook = Hook::from_number(number);
+            assert_eq!(hook.to_string().parse(), Ok(hook));
+            let family = Family::from_number(number);
+            assert_eq!(family.to_string().parse(), Ok(family));
+        }
+        let error = "ingress".parse::<Hook>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`ingress` is not one of prerouting, input, forward, output, postrouting"
+        );
+        for word in ["", "hook", "hook256", "Input"] {
+            assert!(word.parse::<Hook>().is_err(), "{word}");
+        }
+        assert!("ip".parse::<Family>().is_err());
     }
 
     #[test]

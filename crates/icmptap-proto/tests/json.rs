@@ -599,6 +599,25 @@ fn what_is_special() {
 }
 
 #[test]
+fn losses_and_counters_are_read_back() {
+    let lost = Lost {
+        cpu: Cpu(3),
+        count: 12,
+    };
+    let text = serde_json::to_string(&lost).unwrap();
+    assert_eq!(text, r#"{"cpu":3,"count":12}"#);
+    assert_eq!(serde_json::from_str::<Lost>(&text).unwrap(), lost);
+
+    let mut counters = Counters::default();
+    (counters.matched, counters.delivered) = (u64::MAX, 7);
+    let text = serde_json::to_string(&counters).unwrap();
+    assert_eq!(serde_json::from_str::<Counters>(&text).unwrap(), counters);
+    // Of an older version, which did not count everything.
+    let older = serde_json::from_str::<Counters>(r#"{"matched":3,"news":1}"#).unwrap();
+    assert_eq!((older.matched, older.sampled_out), (3, 0));
+}
+
+#[test]
 fn a_loss() {
     let lost = Line::lost(Lost {
         cpu: Cpu(3),

@@ -65,7 +65,7 @@ pub use icmptap_proto::json;
 pub use icmptap_proto::{
     BatchSize, BootId, Cpu, DecodeError, Families, Family, FlushInterval, Hex, Hook, Hooks,
     IfIndex, Instruction, Mtu, Name, Netns, Pid, PortId, Program, ProgramTooLong, Protocol,
-    RateLimit, Sampling, Snaplen, SubscriptionId, TypeSet, Verdict, event, icmp,
+    RateLimit, Sampling, Snaplen, SubscriptionId, TypeSet, UnknownWord, Verdict, event, icmp,
     imp2::Packet as Imp2Packet, reply, request::SubscribeOption, sequence::Lost,
 };
 pub use imp2::Imp2;

@@ -18,6 +18,7 @@ use crate::core::Tally;
 /// # Ok::<(), icmptap::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Summary {
     /// What the kernel counted.
@@ -252,6 +253,15 @@ mod tests {
         assert!(damaged.to_string().ends_with(", damaged messages: 1"));
         // Counters that no addition survives do not panic.
         assert!(summary([u64::MAX; 5], 1, u64::MAX, 0).audit().is_err());
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn it_is_read_back() {
+        let summary = summary([10, 6, 3, 1, 0], 6, 3, 2);
+        let text = serde_json::to_string(&summary).unwrap();
+        assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), summary);
+        assert!(text.starts_with(r#"{"counters":{"matched":10,"delivered":6,"lost_overrun":3,"#));
     }
 
     #[test]
