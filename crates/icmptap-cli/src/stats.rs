@@ -7,7 +7,7 @@ use std::{
 };
 
 use icmptap::{
-    Client, json,
+    Client,
     reply::{Counters, CpuStats, Stats},
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -167,7 +167,7 @@ struct Line {
     /// The same for those of every network namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_total: Option<u64>,
-    counters: json::Counters,
+    counters: Counters,
 }
 
 impl Line {
@@ -179,7 +179,7 @@ impl Line {
             subscriptions: Some(stats.subscriptions),
             bytes: stats.bytes,
             bytes_total: stats.bytes_total,
-            counters: (&stats.counters).into(),
+            counters: stats.counters,
         }
     }
 
@@ -191,7 +191,7 @@ impl Line {
             subscriptions: None,
             bytes: None,
             bytes_total: None,
-            counters: (&stats.counters).into(),
+            counters: stats.counters,
         }
     }
 }

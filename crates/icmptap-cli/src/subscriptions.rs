@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use icmptap::{Client, TypeSet, json, reply};
+use icmptap::{Client, TypeSet, reply};
 use serde::Serialize;
 
 use crate::{
@@ -81,7 +81,7 @@ struct Line {
     bytes: Option<u64>,
     /// Hooks that other network namespaces refused it.
     taps_missing: u32,
-    counters: json::Counters,
+    counters: reply::Counters,
 }
 
 #[derive(Debug, Serialize)]
@@ -131,7 +131,7 @@ impl Line {
             id: subscription.id.map(|id| id.0),
             bytes: subscription.bytes,
             taps_missing: subscription.taps_missing,
-            counters: (&subscription.counters).into(),
+            counters: subscription.counters,
         }
     }
 }

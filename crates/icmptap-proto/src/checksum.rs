@@ -1,19 +1,19 @@
 //! The internet checksum (RFC 1071), of messages and of what is in them.
 
-/// What the bytes say of a checksum.
+/// Whether a checksum is right, computed from the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
-    derive(serde::Serialize),
+    derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "lowercase")
 )]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Checksum {
-    /// It fits the bytes.
+    /// It is right.
     Good,
-    /// It does not.
+    /// It is wrong.
     Bad,
-    /// The bytes do not tell.
+    /// It cannot be computed from the captured bytes.
     Unknown,
 }
 

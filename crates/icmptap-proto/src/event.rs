@@ -630,17 +630,17 @@ impl Vlan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
-    derive(serde::Serialize),
+    derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "lowercase")
 )]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ChecksumState {
-    /// Nothing.
+    /// Nothing (`CHECKSUM_NONE`).
     None,
-    /// The device or the sender vouches for it.
+    /// The device or the sender guarantees it (`CHECKSUM_UNNECESSARY`).
     Unnecessary,
-    /// The device has summed, nobody has compared.
+    /// The device has computed the sum, and nobody has compared it (`CHECKSUM_COMPLETE`).
     Complete,
-    /// It is not in the packet yet: the device will fill it in.
+    /// It is not in the packet yet; the device will insert it (`CHECKSUM_PARTIAL`).
     Partial,
 }

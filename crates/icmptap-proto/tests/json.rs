@@ -3,7 +3,7 @@
 use std::fs;
 
 use icmptap_proto::{
-    Cpu,
+    Cpu, Family, Hook,
     event::{Batch, EventRef},
     json::{self, Line},
     nlmsg,
@@ -21,13 +21,15 @@ fn with_event<R>(record: Record, check: impl FnOnce(&EventRef<'_>) -> R) -> R {
     check(&batch.events().next().unwrap().unwrap())
 }
 
+/// As JSON, which is read back as well.
 fn parsed(record: Record) -> Value {
-    with_event(record, |event| {
-        serde_json::to_value(Line::event(event, |index| {
-            (index.0 == 2).then(|| "eth0".to_owned())
-        }))
-    })
-    .unwrap()
+    let line = with_event(record, |event| {
+        Line::event(event, |index| (index.0 == 2).then(|| "eth0".to_owned()))
+    });
+    let text = serde_json::to_string(&line).unwrap();
+    let read: Line = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+    assert_eq!(read, line, "{text}");
+    serde_json::from_str(&text).unwrap()
 }
 
 /// What the message of that name says, without `type` and `code`.
@@ -596,6 +598,42 @@ fn what_is_special() {
         ..ping
     });
     assert_eq!(partial["checksum_state"], "partial");
+}
+
+/// What a program does with the lines of `icmptap listen -o json`.
+#[test]
+fn lines_are_read_back_by_a_program() {
+    let ping = with_event(Record::of_ipv4(icmpv4(8, 0, [0, 7, 0, 1], &[])), |event| {
+        serde_json::to_string(&event.to_owned()).unwrap()
+    });
+    let Line::Event(event) = serde_json::from_str(&ping).unwrap() else {
+        panic!("{ping}")
+    };
+    let icmp = event.icmp.expect("a message");
+    assert_eq!((event.hook, event.family), (Hook::Prerouting, Family::Ipv4));
+    assert_eq!(icmp.type_name.as_deref(), Some("echo-request"));
+    assert_eq!((icmp.id, icmp.seq), (Some(7), Some(1)));
+
+    let lines = [
+        Line::lost(Lost {
+            cpu: Cpu(3),
+            count: 12,
+        }),
+        Line::lost_at_the_end(5),
+        summary(),
+    ];
+    for line in lines {
+        let text = serde_json::to_string(&line).unwrap();
+        assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);
+    }
+    // A newer version may add keys, and hooks.
+    let newer = ping
+        .replace("prerouting", "hook9")
+        .replace("{\"kind\"", "{\"news\":1,\"kind\"");
+    let Line::Event(event) = serde_json::from_str(&newer).unwrap() else {
+        panic!("{newer}")
+    };
+    assert_eq!(event.hook, Hook::Other(9));
 }
 
 #[test]

@@ -2,73 +2,87 @@
 
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::hex::{hex, hex_if_any};
+use super::{
+    Word,
+    hex::{hex, hex_if_any},
+};
 use crate::{
     checksum::Checksum,
     icmp::extension::{self, InterfaceId, ObjectBody, OtherAddress},
 };
 
 /// An extension structure (RFC 4884).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(super) struct Extensions {
-    /// What the bytes say of its own checksum.
-    checksum: Checksum,
-    objects: Vec<Object>,
-    /// What is left behind the last object, hexadecimal.
+#[non_exhaustive]
+pub struct Extensions {
+    /// Whether its checksum is right.
+    pub checksum: Checksum,
+    /// The objects, in order.
+    pub objects: Vec<Object>,
+    /// The bytes after the last object, hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    trailing: Option<String>,
+    pub trailing: Option<String>,
 }
 
 /// An object of an extension structure.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct Object {
-    class: u8,
+#[non_exhaustive]
+pub struct Object {
+    /// The class number.
+    pub class: u8,
+    /// The name of the class.
     #[serde(skip_serializing_if = "Option::is_none")]
-    class_name: Option<&'static str>,
-    ctype: u8,
+    pub class_name: Option<Word>,
+    /// The type within the class.
+    pub ctype: u8,
     /// An MPLS label stack, outermost first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    labels: Option<Vec<Label>>,
-    /// What an interface has to do with the quoted packet: `incoming`,
-    /// `incoming-sub-ip`, `outgoing` or `next-hop`.
+    pub labels: Option<Vec<Label>>,
+    /// The role of an interface for the quoted packet: `incoming`, `incoming-sub-ip`,
+    /// `outgoing` or `next-hop`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    role: Option<&'static str>,
+    pub role: Option<Word>,
     /// An interface's index.
     #[serde(skip_serializing_if = "Option::is_none")]
-    index: Option<u32>,
+    pub index: Option<u32>,
     /// An interface's address.
     #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<IpAddr>,
+    pub address: Option<IpAddr>,
     /// An interface's name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    pub name: Option<String>,
     /// An interface's MTU.
     #[serde(skip_serializing_if = "Option::is_none")]
-    mtu: Option<u32>,
-    /// Family of an interface's address that is not IP; it is in `data`, with all
-    /// that follows it.
+    pub mtu: Option<u32>,
+    /// The address family of an interface's address that is not IP. The address and all
+    /// that follows it are in `data`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    afi: Option<u16>,
-    /// It is not formed as its class has it; what is in it is in `data`.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    malformed: bool,
-    /// Of an object that is not known, or malformed: what is in it, hexadecimal.
+    pub afi: Option<u16>,
+    /// Whether it is malformed. Its contents are in `data`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub malformed: bool,
+    /// The contents of an unknown or malformed object, hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<String>,
+    pub data: Option<String>,
 }
 
 /// An MPLS label stack entry.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct Label {
-    label: u32,
-    traffic_class: u8,
-    bottom: bool,
-    ttl: u8,
+#[non_exhaustive]
+pub struct Label {
+    /// The label.
+    pub label: u32,
+    /// The traffic class.
+    pub traffic_class: u8,
+    /// Whether it is the bottom of the stack.
+    pub bottom: bool,
+    /// The time to live.
+    pub ttl: u8,
 }
 
 impl From<&extension::Extensions<'_>> for Extensions {
@@ -85,14 +99,14 @@ impl From<extension::Object<'_>> for Object {
     fn from(object: extension::Object<'_>) -> Self {
         let mut json = Self {
             class: object.class.0,
-            class_name: object.class.name(),
+            class_name: object.class.name().map(Word::from),
             ctype: object.ctype,
             ..Self::default()
         };
         match object.body {
             ObjectBody::Mpls(stack) => json.labels = Some(stack.iter().map(Label::from).collect()),
             ObjectBody::InterfaceInfo(info) => {
-                json.role = info.role.name();
+                json.role = info.role.name().map(Word::from);
                 json.index = info.index;
                 json.address = info.address;
                 json.name = info.name.map(|name| name.to_string());

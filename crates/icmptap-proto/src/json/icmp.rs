@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
+    Word,
     extension::Extensions,
     hex::{hex, hex_if_any},
     ndp::{NdpOption, RouterAdvertisement},
@@ -14,213 +15,233 @@ use crate::icmp::{self, Body, Transport, mld, protocol_word, v4};
 
 // What few messages have is in boxes, because the whole is moved for each line.
 /// An ICMP message.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(super) struct Icmp {
-    r#type: u8,
+#[non_exhaustive]
+pub struct Icmp {
+    /// The ICMP type.
+    pub r#type: u8,
+    /// The name of the type.
     #[serde(skip_serializing_if = "Option::is_none")]
-    type_name: Option<&'static str>,
-    code: u8,
+    pub type_name: Option<Word>,
+    /// The ICMP code.
+    pub code: u8,
+    /// The name of the code.
     #[serde(skip_serializing_if = "Option::is_none")]
-    code_name: Option<&'static str>,
-    /// It has no length that its type may have, and is to be ignored: the bytes
-    /// behind the checksum are in `data`.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    malformed: bool,
-    /// Of a malformed message: its bytes behind the checksum, hexadecimal.
+    pub code_name: Option<Word>,
+    /// Whether its length is wrong for its type, so that receivers ignore it. The bytes
+    /// after the checksum are in `data`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub malformed: bool,
+    /// Of a malformed message: the bytes after the checksum, hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<String>,
-    /// Of a question or an answer: names the asker.
+    pub data: Option<String>,
+    /// Of a query or reply: the identifier.
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<u16>,
-    /// Of a question or an answer: counts the asker's questions.
+    pub id: Option<u16>,
+    /// Of a query or reply: the sequence number.
     #[serde(skip_serializing_if = "Option::is_none")]
-    seq: Option<u16>,
-    /// Of "fragmentation needed" and "packet too big": what fits, in bytes.
+    pub seq: Option<u16>,
+    /// Of "fragmentation needed" and "packet too big": the next-hop MTU in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    mtu: Option<u32>,
+    pub mtu: Option<u32>,
     /// Of an ICMPv4 redirect: the better first hop.
     #[serde(skip_serializing_if = "Option::is_none")]
-    gateway: Option<Ipv4Addr>,
-    /// Of a parameter problem: the byte that is wrong.
+    pub gateway: Option<Ipv4Addr>,
+    /// Of a parameter problem: the offset of the byte at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pointer: Option<u32>,
+    pub pointer: Option<u32>,
     /// Of a timestamp, in milliseconds since midnight UT.
     #[serde(skip_serializing_if = "Option::is_none")]
-    times: Option<Times>,
+    pub times: Option<Times>,
     /// Of an address mask request or reply.
     #[serde(skip_serializing_if = "Option::is_none")]
-    mask: Option<Ipv4Addr>,
-    /// Of an extended echo request: the interface is one of the node asked.
+    pub mask: Option<Ipv4Addr>,
+    /// Of an extended echo request: whether the interface belongs to the node that is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    local: Option<bool>,
+    pub local: Option<bool>,
     /// Of an extended echo reply.
     #[serde(flatten)]
-    extended: Option<Box<ExtendedEchoReply>>,
-    /// Of a router advertisement: how long it holds, in seconds.
+    pub extended: Option<Box<ExtendedEchoReply>>,
+    /// Of a router advertisement: its lifetime in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    lifetime: Option<u16>,
+    pub lifetime: Option<u16>,
     /// Of an ICMPv4 router advertisement.
     #[serde(skip_serializing_if = "Option::is_none")]
-    routers: Option<Vec<Router>>,
-    /// Of an ICMPv6 router advertisement.
+    pub routers: Option<Vec<Router>>,
+    /// Of an ICMPv6 router advertisement; in part, of a mobile prefix advertisement.
     #[serde(flatten)]
-    advertisement: Option<Box<RouterAdvertisement>>,
-    /// Of a mobile prefix advertisement.
-    #[serde(flatten)]
-    mobile_prefixes: Option<MobilePrefixes>,
+    pub advertisement: Option<Box<RouterAdvertisement>>,
     /// Of a home agent address discovery reply.
     #[serde(skip_serializing_if = "Option::is_none")]
-    home_agents: Option<Vec<Ipv6Addr>>,
-    /// Of a certification path solicitation or advertisement: which certificate.
+    pub home_agents: Option<Vec<Ipv6Addr>>,
+    /// Of a certification path solicitation or advertisement: the number of the certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
-    component: Option<u16>,
-    /// Of a certification path advertisement: how many certificates the path has.
+    pub component: Option<u16>,
+    /// Of a certification path advertisement: the number of certificates in the path.
     #[serde(skip_serializing_if = "Option::is_none")]
-    all_components: Option<u16>,
+    pub all_components: Option<u16>,
     /// Of an RPL control message.
     #[serde(skip_serializing_if = "Option::is_none")]
-    rpl: Option<Box<Rpl>>,
+    pub rpl: Option<Box<Rpl>>,
     /// Of a neighbour advertisement.
     #[serde(flatten)]
-    neighbor: Option<NeighborFlags>,
-    /// Of a neighbour solicitation or advertisement: the address it is about; of
-    /// an ICMPv6 redirect: the better first hop.
+    pub neighbor: Option<NeighborFlags>,
+    /// Of a neighbour solicitation or advertisement: the target address. Of an ICMPv6
+    /// redirect: the better first hop.
     #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<Ipv6Addr>,
-    /// Of an ICMPv6 redirect: for which destination.
+    pub target: Option<Ipv6Addr>,
+    /// Of an ICMPv6 redirect: the destination.
     #[serde(skip_serializing_if = "Option::is_none")]
-    destination: Option<Ipv6Addr>,
-    /// Of neighbour discovery.
+    pub destination: Option<Ipv6Addr>,
+    /// The options of a neighbour discovery message.
     #[serde(skip_serializing_if = "Option::is_none")]
-    options: Option<Vec<NdpOption>>,
-    /// Of a multicast listener query: the longest wait, in milliseconds.
+    pub options: Option<Vec<NdpOption>>,
+    /// Of a multicast listener query: the maximum response delay in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    max_response_ms: Option<u32>,
+    pub max_response_ms: Option<u32>,
     /// Of a multicast listener query, report or done: the group.
     #[serde(skip_serializing_if = "Option::is_none")]
-    group: Option<Ipv6Addr>,
+    pub group: Option<Ipv6Addr>,
     /// Of a multicast listener query, version 2.
     #[serde(flatten)]
-    query: Option<Box<MulticastQuery>>,
+    pub query: Option<Box<MulticastQuery>>,
     /// Of a multicast listener report, version 2.
     #[serde(skip_serializing_if = "Option::is_none")]
-    records: Option<Vec<MulticastRecord>>,
-    /// Of an error or a redirect: the packet it is about.
+    pub records: Option<Vec<MulticastRecord>>,
+    /// Of an error or a redirect: the packet that caused it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    quote: Option<Box<Quote>>,
-    /// What a router appended to an error, and what an extended echo request
-    /// asks about.
+    pub quote: Option<Box<Quote>>,
+    /// The extension structure: what a router appended to an error, and the interface that
+    /// an extended echo request asks about.
     #[serde(skip_serializing_if = "Option::is_none")]
-    extensions: Option<Box<Extensions>>,
-    /// Of an error: what follows the quoted packet and is no extension; all of it
-    /// if it is no packet. Hexadecimal; missing if there are only zeros.
+    pub extensions: Option<Box<Extensions>>,
+    /// Of an error: the bytes after the quoted packet that are no extension, or all bytes if
+    /// there is no packet. Hexadecimal. Missing if all are zero.
     #[serde(skip_serializing_if = "Option::is_none")]
-    trailing: Option<String>,
+    pub trailing: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// The times of a timestamp message, in milliseconds since midnight UT.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct Times {
-    originate: u32,
-    receive: u32,
-    transmit: u32,
+#[non_exhaustive]
+pub struct Times {
+    /// When the sender last touched the request.
+    pub originate: u32,
+    /// When the request was received.
+    pub receive: u32,
+    /// When the reply was sent.
+    pub transmit: u32,
 }
 
-#[derive(Debug, Serialize)]
+/// What an extended echo reply says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct ExtendedEchoReply {
-    /// Of a neighbour: what the neighbour cache says.
-    state: u8,
+#[non_exhaustive]
+pub struct ExtendedEchoReply {
+    /// The state of a neighbour in the neighbour cache.
+    pub state: u8,
+    /// The name of the state.
     #[serde(skip_serializing_if = "Option::is_none")]
-    state_name: Option<&'static str>,
-    /// The interface is up.
-    active: bool,
-    /// IPv4 runs on it.
-    ipv4: bool,
-    /// IPv6 runs on it.
-    ipv6: bool,
+    pub state_name: Option<Word>,
+    /// Whether the interface is up.
+    pub active: bool,
+    /// Whether IPv4 runs on it.
+    pub ipv4: bool,
+    /// Whether IPv6 runs on it.
+    pub ipv6: bool,
 }
 
 /// A router of an ICMPv4 router advertisement.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct Router {
-    address: Ipv4Addr,
-    /// Higher is better.
-    preference: i32,
+#[non_exhaustive]
+pub struct Router {
+    /// The router's address.
+    pub address: Ipv4Addr,
+    /// The preference level; a higher one is preferred.
+    pub preference: i32,
 }
 
-#[derive(Debug, Serialize)]
+/// The flags of a neighbour advertisement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct MobilePrefixes {
-    /// Addresses are to be had by DHCPv6.
-    managed: bool,
-    /// Other things are to be had by DHCPv6.
-    other: bool,
+#[non_exhaustive]
+pub struct NeighborFlags {
+    /// Whether the sender is a router.
+    pub router: bool,
+    /// Whether it answers a solicitation.
+    pub solicited: bool,
+    /// Whether it overrides an existing cache entry.
+    pub r#override: bool,
 }
 
-#[derive(Debug, Serialize)]
+/// What a multicast listener query of version 2 says besides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct NeighborFlags {
-    /// The sender is a router.
-    router: bool,
-    /// It was asked.
-    solicited: bool,
-    /// What was known of the address before is to be forgotten.
-    r#override: bool,
-}
-
-#[derive(Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct MulticastQuery {
-    /// Routers shall not update their timers.
-    suppress: bool,
-    /// How many losses the querier's listeners stand.
-    robustness: u8,
-    /// Seconds between the querier's general queries.
-    interval: u32,
-    sources: Vec<Ipv6Addr>,
+#[non_exhaustive]
+pub struct MulticastQuery {
+    /// Whether routers suppress their timer updates.
+    pub suppress: bool,
+    /// The querier's robustness variable.
+    pub robustness: u8,
+    /// The querier's query interval in seconds.
+    pub interval: u32,
+    /// The source addresses asked about.
+    pub sources: Vec<Ipv6Addr>,
 }
 
 /// A record of a multicast listener report, version 2.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct MulticastRecord {
-    r#type: u8,
+#[non_exhaustive]
+pub struct MulticastRecord {
+    /// The record type.
+    pub r#type: u8,
+    /// The name of the record type.
     #[serde(skip_serializing_if = "Option::is_none")]
-    type_name: Option<&'static str>,
-    group: Ipv6Addr,
-    sources: Vec<Ipv6Addr>,
+    pub type_name: Option<Word>,
+    /// The multicast group.
+    pub group: Ipv6Addr,
+    /// The source addresses.
+    pub sources: Vec<Ipv6Addr>,
 }
 
 /// The packet inside an ICMP error.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct Quote {
-    src: IpAddr,
-    dst: IpAddr,
-    protocol: u8,
+#[non_exhaustive]
+pub struct Quote {
+    /// The source address.
+    pub src: IpAddr,
+    /// The destination address.
+    pub dst: IpAddr,
+    /// The protocol number.
+    pub protocol: u8,
+    /// The name of the protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
-    protocol_name: Option<&'static str>,
-    /// Bytes the packet had, IP header included.
+    pub protocol_name: Option<Word>,
+    /// The length of the packet in bytes, including its IP header.
     #[serde(skip_serializing_if = "Option::is_none")]
-    len: Option<u32>,
+    pub len: Option<u32>,
     /// Its time to live or hop limit.
-    ttl: u8,
-    /// Where in its packet it starts, in bytes.
+    pub ttl: u8,
+    /// The fragment offset in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    fragment_offset: Option<u16>,
+    pub fragment_offset: Option<u16>,
+    /// The source port.
     #[serde(skip_serializing_if = "Option::is_none")]
-    src_port: Option<u16>,
+    pub src_port: Option<u16>,
+    /// The destination port.
     #[serde(skip_serializing_if = "Option::is_none")]
-    dst_port: Option<u16>,
-    /// Of TCP: the sequence number.
+    pub dst_port: Option<u16>,
+    /// The sequence number of TCP.
     #[serde(skip_serializing_if = "Option::is_none")]
-    tcp_seq: Option<u32>,
-    /// If it was ICMP itself.
+    pub tcp_seq: Option<u32>,
+    /// The ICMP message, if the packet is ICMP.
     #[serde(skip_serializing_if = "Option::is_none")]
-    icmp: Option<Box<Icmp>>,
+    pub icmp: Option<Box<Icmp>>,
 }
 
 impl Icmp {
@@ -233,9 +254,9 @@ impl Icmp {
             extensions: message.extensions.as_ref().map(|all| Box::new(all.into())),
             trailing: hex_if_any(message.trailing()),
             r#type: message.icmp_type.number(),
-            type_name: message.icmp_type.name(),
+            type_name: message.icmp_type.name().map(Word::from),
             code: message.code,
-            code_name: message.icmp_type.code_name(message.code),
+            code_name: message.icmp_type.code_name(message.code).map(Word::from),
             id: message.id(),
             seq: message.echo().map(|echo| echo.seq),
             ..Self::default()
@@ -281,10 +302,11 @@ impl Icmp {
                 icmp.home_agents = Some(agents.iter().collect());
             }
             Body::MobilePrefixAdvertisement(message) => {
-                icmp.mobile_prefixes = Some(MobilePrefixes {
+                icmp.advertisement = Some(Box::new(RouterAdvertisement {
                     managed: message.managed,
                     other: message.other,
-                });
+                    ..RouterAdvertisement::default()
+                }));
             }
             Body::CertificationPathSolicitation(message) => {
                 icmp.component = Some(message.component);
@@ -342,7 +364,7 @@ impl From<icmp::ExtendedEchoReply> for ExtendedEchoReply {
     fn from(reply: icmp::ExtendedEchoReply) -> Self {
         Self {
             state: reply.state.0,
-            state_name: reply.state.name(),
+            state_name: reply.state.name().map(Word::from),
             active: reply.active,
             ipv4: reply.ipv4,
             ipv6: reply.ipv6,
@@ -365,7 +387,7 @@ impl From<mld::Record<'_>> for MulticastRecord {
     fn from(record: mld::Record<'_>) -> Self {
         Self {
             r#type: record.kind.0,
-            type_name: record.kind.name(),
+            type_name: record.kind.name().map(Word::from),
             group: record.group,
             sources: record.sources().collect(),
         }
@@ -378,7 +400,7 @@ impl From<&icmp::Quote<'_>> for Quote {
             src: quote.src,
             dst: quote.dst,
             protocol: quote.protocol,
-            protocol_name: protocol_word(quote.protocol),
+            protocol_name: protocol_word(quote.protocol).map(Word::from),
             len: quote.len,
             ttl: quote.ttl,
             fragment_offset: quote.fragment_offset,

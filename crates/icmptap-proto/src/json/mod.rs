@@ -1,8 +1,23 @@
-//! Events as JSON, one object per line. Keys may be added; those that are here
-//! stay. What does not apply to an event, or is not known, is left out. Names
-//! and other text that somebody else chose are escaped as [`Name`] writes them.
+//! Events as JSON, one object per line, written and read. New versions may add keys, and
+//! remove none. Keys that do not apply to an event, and values that are not known, are
+//! left out. Names and other text that somebody else chose are escaped, as [`Name`] does.
 //!
-//! `docs/event.schema.json` is made of these types.
+//! `docs/event.schema.json` is generated from these types.
+//!
+//! ```
+//! use icmptap_proto::json::Line;
+//!
+//! // Lines of `icmptap listen -o json`.
+//! for line in [r#"{"kind":"lost","cpu":3,"count":12}"#] {
+//!     match serde_json::from_str(line)? {
+//!         Line::Event(event) => println!("{:?} > {:?}", event.src, event.dst),
+//!         Line::Lost(lost) => println!("{} lost", lost.count),
+//!         Line::Summary(summary) => println!("{} received", summary.received),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 mod extension;
 mod hex;
@@ -10,40 +25,50 @@ mod icmp;
 mod ndp;
 mod rpl;
 
-use std::net::IpAddr;
+pub use self::{
+    extension::{Extensions, Label, Object},
+    icmp::{
+        ExtendedEchoReply, Icmp, MulticastQuery, MulticastRecord, NeighborFlags, Quote, Router,
+        Times,
+    },
+    ndp::{AddressRegistration, NdpOption, Pvd, RouterAdvertisement},
+    rpl::{Rpl, RplOption},
+};
+
+use std::{borrow::Cow, net::IpAddr};
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
-    IfIndex, Name,
+    Family, Hook, IfIndex, Name,
     checksum::Checksum,
-    event::{ChecksumState, EventRef},
+    event::{self, ChecksumState, EventRef},
     reply, sequence,
 };
 
 /// A line of `icmptap listen -o json`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Line {
-    /// A packet.
+    /// An event: a packet that the kernel saw.
     Event(Box<Event>),
-    /// Packets that did not make it, at the place where they are missing.
+    /// Events that were lost at this place in the stream.
     Lost(Lost),
-    /// The end: what all lines before it add up to.
+    /// The last line: the final counters.
     Summary(Summary),
 }
 
 impl Line {
-    /// The line of an event; `name` gives an interface's name, where it has one.
+    /// The line of an event. `name` returns the name of an interface, if it is known.
     pub fn event(event: &EventRef<'_>, name: impl FnMut(IfIndex) -> Option<String>) -> Self {
         Self::Event(Box::new(Event::new(event, name)))
     }
 
-    /// With the name of the network namespace, where it has one. Does nothing to other
-    /// lines than those of events.
+    /// Sets the name of the network namespace in the line of an event. Does nothing to other
+    /// lines.
     pub fn with_netns_name(mut self, name: Option<String>) -> Self {
         if let Self::Event(event) = &mut self {
             event.netns_name = name.map(|name| Name::from(name.as_str()).to_string());
@@ -59,29 +84,37 @@ impl Line {
         })
     }
 
-    /// The line of `count` losses that show in the final counters alone, as nothing
-    /// came after them.
+    /// The line of `count` losses after the last event, which only the final counters show.
     pub fn lost_at_the_end(count: u64) -> Self {
         Self::Lost(Lost { cpu: None, count })
     }
 
-    /// The last line: how many events were shown and received, and the final
-    /// counters.
+    /// The last line: the numbers of events shown and received, and the final counters.
     pub fn summary(shown: u64, received: u64, counters: &reply::Counters) -> Self {
         Self::Summary(Summary {
             shown,
             received,
-            counters: counters.into(),
+            counters: *counters,
         })
     }
 }
 
-/// The line of the event, without the names of interfaces.
+/// The line of the event, without the names of interfaces. [`Line`] reads it back.
 impl Serialize for EventRef<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Line::event(self, |_| None).serialize(serializer)
     }
 }
+
+/// As [`EventRef`].
+impl Serialize for event::Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_ref().serialize(serializer)
+    }
+}
+
+/// A word of a fixed vocabulary, such as `echo-request`. A newer version may know more.
+pub type Word = Cow<'static, str>;
 
 /// The JSON Schema (draft 2020-12) of a [`Line`].
 #[cfg(feature = "schema")]
@@ -117,65 +150,66 @@ fn without_null(schema: &mut schemars::Schema) {
     }
 }
 
-/// A packet.
-#[derive(Debug, Serialize)]
+/// An event: a packet that the kernel saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Event {
     /// When the hook saw it: RFC 3339, UTC, nanoseconds.
-    time: String,
-    /// The same as nanoseconds since 1970.
-    time_ns: u64,
+    pub time: String,
+    /// The same, in nanoseconds since 1970.
+    pub time_ns: u64,
     /// The CPU that saw it.
-    cpu: u32,
-    /// Its number in the stream of its CPU.
-    seq: u64,
+    pub cpu: u32,
+    /// The sequence number in the stream of its CPU.
+    pub seq: u64,
     /// Inode number of the network namespace.
-    netns: u32,
-    /// Its name among those of `ip netns`.
+    pub netns: u32,
+    /// The name of the network namespace, as `ip netns` lists it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    netns_name: Option<String>,
+    pub netns_name: Option<String>,
     /// `prerouting`, `input`, `forward`, `output` or `postrouting`.
-    hook: String,
+    pub hook: Hook,
     /// `ipv4` or `ipv6`.
-    family: String,
-    /// The interface it came in by.
+    pub family: Family,
+    /// The interface on which it arrived.
     #[serde(skip_serializing_if = "Option::is_none")]
-    iif: Option<Interface>,
-    /// The interface it leaves by.
+    pub iif: Option<Interface>,
+    /// The interface by which it leaves.
     #[serde(skip_serializing_if = "Option::is_none")]
-    oif: Option<Interface>,
+    pub oif: Option<Interface>,
     /// The packet's mark.
-    mark: u32,
+    pub mark: u32,
     /// The VLAN tag.
     #[serde(skip_serializing_if = "Option::is_none")]
-    vlan: Option<Vlan>,
-    /// Who sent it; missing if the snaplen cut it off, like `dst` and `ttl`.
+    pub vlan: Option<Vlan>,
+    /// The source address. Missing if it was not captured, like `dst` and `ttl`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    src: Option<IpAddr>,
-    /// To whom.
+    pub src: Option<IpAddr>,
+    /// The destination address.
     #[serde(skip_serializing_if = "Option::is_none")]
-    dst: Option<IpAddr>,
+    pub dst: Option<IpAddr>,
     /// Time to live or hop limit.
     #[serde(skip_serializing_if = "Option::is_none")]
-    ttl: Option<u8>,
-    /// Bytes the packet had, IP header included.
-    len: u32,
-    /// Bytes that were kept of it.
-    caplen: usize,
-    /// Some were not kept.
-    truncated: bool,
-    /// It ends before its ICMP header does.
-    malformed: bool,
-    /// Of a fragment: where in the whole packet's payload it starts, in bytes.
+    pub ttl: Option<u8>,
+    /// The length of the packet in bytes, including its IP header.
+    pub len: u32,
+    /// The number of bytes that were captured.
+    pub caplen: usize,
+    /// Whether fewer bytes were captured than the packet has.
+    pub truncated: bool,
+    /// Whether the packet is too short for an ICMP header.
+    pub malformed: bool,
+    /// Of a fragment: the fragment offset in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    fragment_offset: Option<u16>,
-    /// What the bytes say of the ICMP checksum.
-    checksum: Checksum,
-    /// What the kernel knew of it.
-    checksum_state: ChecksumState,
-    /// Missing in a later fragment and a malformed packet.
+    pub fragment_offset: Option<u16>,
+    /// Whether the ICMP checksum is right.
+    pub checksum: Checksum,
+    /// What the kernel knew of the ICMP checksum.
+    pub checksum_state: ChecksumState,
+    /// The ICMP message. Missing in a later fragment and in a malformed packet.
     #[serde(skip_serializing_if = "Option::is_none")]
-    icmp: Option<icmp::Icmp>,
+    pub icmp: Option<Icmp>,
 }
 
 impl Event {
@@ -192,15 +226,15 @@ impl Event {
             seq: event.seq(),
             netns: event.netns().0,
             netns_name: None,
-            hook: event.hook().to_string(),
-            family: event.family().to_string(),
+            hook: event.hook(),
+            family: event.family(),
             iif: event.iif().map(&mut interface),
             oif: event.oif().map(&mut interface),
             mark: event.mark(),
             vlan: event.vlan().map(|vlan| Vlan {
                 id: vlan.id(),
                 priority: vlan.priority(),
-                protocol: if vlan.provider { "802.1ad" } else { "802.1Q" },
+                protocol: if vlan.provider { "802.1ad" } else { "802.1Q" }.into(),
             }),
             src: event.src(),
             dst: event.dst(),
@@ -213,8 +247,8 @@ impl Event {
             checksum: event.checksum(),
             checksum_state: event.checksum_state(),
             icmp: match (event.icmp(), event.icmp_type_and_code()) {
-                (Some(message), _) => Some(icmp::Icmp::new(&message)),
-                (None, Some((number, code))) => Some(icmp::Icmp::of_unknown_family(number, code)),
+                (Some(message), _) => Some(Icmp::new(&message)),
+                (None, Some((number, code))) => Some(Icmp::of_unknown_family(number, code)),
                 (None, None) => None,
             },
         }
@@ -222,90 +256,52 @@ impl Event {
 }
 
 /// A network interface.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct Interface {
+#[non_exhaustive]
+pub struct Interface {
     /// Unique within its network namespace.
-    index: u32,
+    pub index: u32,
+    /// Its name, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    pub name: Option<String>,
 }
 
 /// A VLAN tag.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct Vlan {
-    id: u16,
-    priority: u8,
+#[non_exhaustive]
+pub struct Vlan {
+    /// The VLAN identifier.
+    pub id: u16,
+    /// The priority, 0 to 7.
+    pub priority: u8,
     /// `802.1Q` or `802.1ad`.
-    protocol: &'static str,
+    pub protocol: Word,
 }
 
-/// Packets that did not make it.
-#[derive(Debug, Serialize)]
+/// Events that were lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Lost {
-    /// On which CPU; missing in the line at the end, of those that no event came after.
+    /// The CPU. Missing for losses after the last event.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cpu: Option<u32>,
-    /// How many.
-    count: u64,
+    pub cpu: Option<u32>,
+    /// The number of events.
+    pub count: u64,
 }
 
-/// The end of the stream. The lines of events are `shown` in number, the counts of the
-/// lines of losses add up to the three `lost_` counters, and
-/// `received` + these = `matched`.
-#[derive(Debug, Serialize)]
+/// The end of the stream. There are `shown` lines of events. The counts in the lines of
+/// losses add up to the three `lost_` counters, and with `received` to `matched`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Summary {
-    /// Events that were shown: fewer than `received` if only so many were wanted.
-    shown: u64,
+    /// Events that were shown: fewer than `received` if their number was limited.
+    pub shown: u64,
     /// Events that were received.
-    received: u64,
-    /// What the kernel counted.
-    counters: Counters,
-}
-
-/// What a subscription counts. `matched` is the sum of `delivered`, the three `lost_`
-/// counters and `queued`.
-#[derive(Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Counters {
-    /// Packets that were wanted, each of which got a sequence number.
-    matched: u64,
-    /// Events put into the receive buffer.
-    delivered: u64,
-    /// Events lost because the receive buffer was full.
-    lost_overrun: u64,
-    /// Events lost because there was no memory.
-    lost_nomem: u64,
-    /// Events lost to the rate limit.
-    lost_ratelimit: u64,
-    /// Events in a batch that was not sent yet; 0 at the end.
-    queued: u64,
-    /// Packets that sampling passed over, which are not matched.
-    sampled_out: u64,
-}
-
-impl From<&reply::Counters> for Counters {
-    fn from(counters: &reply::Counters) -> Self {
-        let reply::Counters {
-            matched,
-            delivered,
-            lost_overrun,
-            lost_nomem,
-            lost_ratelimit,
-            queued,
-            sampled_out,
-        } = *counters;
-        Self {
-            matched,
-            delivered,
-            lost_overrun,
-            lost_nomem,
-            lost_ratelimit,
-            queued,
-            sampled_out,
-        }
-    }
+    pub received: u64,
+    /// The kernel's counters.
+    pub counters: reply::Counters,
 }

@@ -2,177 +2,192 @@
 
 use std::net::Ipv6Addr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::hex::hex;
+use super::{Word, hex::hex};
 use crate::icmp::ndp::{self, OptionBody};
 
-#[derive(Debug, Serialize)]
+/// The fields of a router advertisement. A mobile prefix advertisement has only `managed`
+/// and `other`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(super) struct RouterAdvertisement {
-    /// The hop limit that hosts shall send with; 0: it does not say.
-    hop_limit: u8,
-    /// Addresses are to be had by DHCPv6.
-    managed: bool,
-    /// Other things are to be had by DHCPv6.
-    other: bool,
-    /// It is a home agent.
-    home_agent: bool,
+#[non_exhaustive]
+pub struct RouterAdvertisement {
+    /// The hop limit for hosts. 0: unspecified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hop_limit: Option<u8>,
+    /// Whether addresses are available by DHCPv6.
+    pub managed: bool,
+    /// Whether other configuration is available by DHCPv6.
+    pub other: bool,
+    /// Whether the router is a home agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home_agent: Option<bool>,
     /// `low`, `medium`, `high` or `reserved`.
-    preference: &'static str,
-    /// It is a neighbour discovery proxy.
-    proxy: bool,
-    /// How long a neighbour counts as reachable; 0: it does not say.
-    reachable_ms: u32,
-    /// Between solicitations; 0: it does not say.
-    retrans_ms: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preference: Option<Word>,
+    /// Whether the router is a neighbour discovery proxy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<bool>,
+    /// How long a neighbour is considered reachable, in milliseconds. 0: unspecified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reachable_ms: Option<u32>,
+    /// The time between solicitations in milliseconds. 0: unspecified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retrans_ms: Option<u32>,
 }
 
 /// An option of neighbour discovery.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(super) struct NdpOption {
-    r#type: u8,
+#[non_exhaustive]
+pub struct NdpOption {
+    /// The option type.
+    pub r#type: u8,
+    /// The name of the option type.
     #[serde(skip_serializing_if = "Option::is_none")]
-    type_name: Option<&'static str>,
+    pub type_name: Option<Word>,
     /// A link-layer address: hexadecimal, with colons.
     #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<String>,
+    pub address: Option<String>,
+    /// A prefix.
     #[serde(skip_serializing_if = "Option::is_none")]
-    prefix: Option<Ipv6Addr>,
-    /// Bits of the prefix.
+    pub prefix: Option<Ipv6Addr>,
+    /// The length of the prefix in bits.
     #[serde(skip_serializing_if = "Option::is_none")]
-    prefix_len: Option<u8>,
-    /// Addresses of the prefix are neighbours.
+    pub prefix_len: Option<u8>,
+    /// Whether addresses with the prefix are on the link.
     #[serde(skip_serializing_if = "Option::is_none")]
-    on_link: Option<bool>,
-    /// Hosts may make addresses of the prefix.
+    pub on_link: Option<bool>,
+    /// Whether hosts may configure addresses with the prefix.
     #[serde(skip_serializing_if = "Option::is_none")]
-    autonomous: Option<bool>,
-    /// The prefix is the router's whole address.
+    pub autonomous: Option<bool>,
+    /// Whether the prefix is a complete address of the router.
     #[serde(skip_serializing_if = "Option::is_none")]
-    router_address: Option<bool>,
-    /// How long the prefix is on the link, in seconds.
+    pub router_address: Option<bool>,
+    /// The valid lifetime in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    valid: Option<u32>,
-    /// How long addresses made of it are preferred, in seconds.
+    pub valid: Option<u32>,
+    /// The preferred lifetime in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    preferred: Option<u32>,
+    pub preferred: Option<u32>,
     /// Of a route: `low`, `medium`, `high` or `reserved`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    preference: Option<&'static str>,
-    /// Of a route, of DNS servers and domains, of a PREF64, of the registration of
-    /// an address: in seconds.
+    pub preference: Option<Word>,
+    /// The lifetime in seconds of a route, of DNS servers and domains, of a PREF64, of the
+    /// registration of an address.
     #[serde(skip_serializing_if = "Option::is_none")]
-    lifetime: Option<u32>,
+    pub lifetime: Option<u32>,
+    /// The MTU of the link, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    mtu: Option<u32>,
-    /// Where names are resolved.
+    pub mtu: Option<u32>,
+    /// The addresses of DNS servers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    servers: Option<Vec<Ipv6Addr>>,
-    /// Where short names are looked for.
+    pub servers: Option<Vec<Ipv6Addr>>,
+    /// The DNS search list.
     #[serde(skip_serializing_if = "Option::is_none")]
-    domains: Option<Vec<String>>,
-    /// Of a captive portal.
+    pub domains: Option<Vec<String>>,
+    /// The URI of a captive portal's API.
     #[serde(skip_serializing_if = "Option::is_none")]
-    uri: Option<String>,
-    /// The source's or the target's addresses.
+    pub uri: Option<String>,
+    /// The addresses of the source or the target.
     #[serde(skip_serializing_if = "Option::is_none")]
-    addresses: Option<Vec<Ipv6Addr>>,
-    /// How an address was made of a key: a random number, hexadecimal.
+    pub addresses: Option<Vec<Ipv6Addr>>,
+    /// Of a cryptographically generated address: the modifier, hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    modifier: Option<String>,
-    /// How an address was made of a key: how often it was taken.
+    pub modifier: Option<String>,
+    /// Of a cryptographically generated address: the collision count.
     #[serde(skip_serializing_if = "Option::is_none")]
-    collision_count: Option<u8>,
-    /// The public key of which an address was made, and extensions: hexadecimal.
+    pub collision_count: Option<u8>,
+    /// Of a cryptographically generated address: the public key and extensions, hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
-    /// Of a signature: the start of the key's SHA-1, hexadecimal.
+    pub key: Option<String>,
+    /// Of a signature: the key hash, hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    key_hash: Option<String>,
-    /// A signature, and what fills up the option: hexadecimal.
+    pub key_hash: Option<String>,
+    /// The signature and the padding, hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    signature: Option<String>,
-    /// Of a timestamp: since 1970.
+    pub signature: Option<String>,
+    /// Of a timestamp: the seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
-    seconds: Option<u64>,
-    /// Of a timestamp: in units of 1/65,536 second.
+    pub seconds: Option<u64>,
+    /// Of a timestamp: the fraction in units of 1/65,536 second.
     #[serde(skip_serializing_if = "Option::is_none")]
-    fraction: Option<u16>,
-    /// Of a trust anchor. 1: the name is an X.501 one, in `data`. 2: it is a domain
-    /// name.
+    pub fraction: Option<u16>,
+    /// Of a trust anchor: the type of its name. 1: an X.501 name, in `data`. 2: a domain name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    name_type: Option<u8>,
+    pub name_type: Option<u8>,
     /// Of a trust anchor: its domain name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    /// Of a certificate, which is in `data` with what fills up the option. 1:
-    /// X.509v3.
+    pub name: Option<String>,
+    /// The type of a certificate, which is in `data` with the padding. 1: X.509v3.
     #[serde(skip_serializing_if = "Option::is_none")]
-    certificate_type: Option<u8>,
+    pub certificate_type: Option<u8>,
     /// A provisioning domain.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pvd: Option<Box<Pvd>>,
+    pub pvd: Option<Box<Pvd>>,
     /// The registration of an address.
     #[serde(flatten)]
-    registration: Option<AddressRegistration>,
-    /// It is not formed as its type has it, and is to be ignored; what is in it is
-    /// in `data`.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    malformed: bool,
-    /// Of a nonce, a trust anchor, a certificate, and an option that is not known
-    /// or malformed: what is in it, hexadecimal.
+    pub registration: Option<AddressRegistration>,
+    /// Whether it is malformed, so that receivers ignore it. Its contents are in `data`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub malformed: bool,
+    /// The contents of a nonce, a trust anchor, a certificate, and an unknown or malformed
+    /// option, hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<String>,
+    pub data: Option<String>,
 }
 
-/// What counts in one provisioning domain.
-#[derive(Debug, Serialize)]
+/// A provisioning domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct Pvd {
+#[non_exhaustive]
+pub struct Pvd {
     /// Its domain name.
-    id: String,
-    /// More about it is to be had by HTTPS.
-    http: bool,
-    /// It is the one of IPv4 on this link too.
-    legacy: bool,
-    /// Whoever fetches more waits up to 2 to the power of twice this, in
-    /// milliseconds.
-    delay: u8,
-    /// Changes when what is to be had by HTTPS does.
-    sequence: u16,
-    /// What the router says to those who know the domain, if it is something else.
+    pub id: String,
+    /// Whether more information is available by HTTPS.
+    pub http: bool,
+    /// Whether it is also the domain of IPv4 on this link.
+    pub legacy: bool,
+    /// The delay exponent: hosts wait a random time of up to 2^(2 × delay) milliseconds before
+    /// they fetch the information.
+    pub delay: u8,
+    /// Changes when the information does.
+    pub sequence: u16,
+    /// The router advertisement for hosts that know the domain, if it differs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    router_advertisement: Option<RouterAdvertisement>,
-    /// Of that: how long it holds, in seconds.
+    pub router_advertisement: Option<RouterAdvertisement>,
+    /// The lifetime of that router advertisement in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    lifetime: Option<u16>,
-    options: Vec<NdpOption>,
+    pub lifetime: Option<u16>,
+    /// The options inside.
+    pub options: Vec<NdpOption>,
 }
 
 /// The registration of an address.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct AddressRegistration {
-    /// In an answer: what came of it.
-    status: u8,
+#[non_exhaustive]
+pub struct AddressRegistration {
+    /// The status of the registration in a reply.
+    pub status: u8,
+    /// The name of the status.
     #[serde(skip_serializing_if = "Option::is_none")]
-    status_name: Option<&'static str>,
-    /// Who registers it: a number of 8 to 32 bytes, hexadecimal.
-    owner: String,
-    /// Counts the registrations of its owner (RFC 8505).
+    pub status_name: Option<Word>,
+    /// The owner verifier (ROVR), 8 to 32 bytes, hexadecimal.
+    pub owner: String,
+    /// The transaction id (RFC 8505).
     #[serde(skip_serializing_if = "Option::is_none")]
-    transaction_id: Option<u8>,
-    /// Routers shall make the address reachable (RFC 8505).
+    pub transaction_id: Option<u8>,
+    /// Whether routers shall ensure that the address is reachable (RFC 8505).
     #[serde(skip_serializing_if = "Option::is_none")]
-    reachable: Option<bool>,
-    /// What `opaque` is; 0: an index in RPL (RFC 8505).
+    pub reachable: Option<bool>,
+    /// The meaning of `opaque`. 0: an RPL instance (RFC 8505).
     #[serde(skip_serializing_if = "Option::is_none")]
-    opaque_kind: Option<u8>,
-    /// For the router's routing protocol (RFC 8505).
+    pub opaque_kind: Option<u8>,
+    /// A value for the routing protocol (RFC 8505).
     #[serde(skip_serializing_if = "Option::is_none")]
-    opaque: Option<u8>,
+    pub opaque: Option<u8>,
 }
 
 impl From<ndp::Pvd<'_>> for Pvd {
@@ -196,7 +211,7 @@ impl From<ndp::AddressRegistration<'_>> for AddressRegistration {
         let extended = registration.extended;
         Self {
             status: registration.status.0,
-            status_name: registration.status.name(),
+            status_name: registration.status.name().map(Word::from),
             owner: hex(registration.owner),
             transaction_id: extended.map(|extended| extended.transaction_id),
             reachable: extended.map(|extended| extended.reachable),
@@ -209,14 +224,14 @@ impl From<ndp::AddressRegistration<'_>> for AddressRegistration {
 impl From<ndp::RouterAdvertisement<'_>> for RouterAdvertisement {
     fn from(advertisement: ndp::RouterAdvertisement<'_>) -> Self {
         Self {
-            hop_limit: advertisement.hop_limit,
+            hop_limit: Some(advertisement.hop_limit),
             managed: advertisement.managed,
             other: advertisement.other,
-            home_agent: advertisement.home_agent,
-            preference: advertisement.preference.name(),
-            proxy: advertisement.proxy,
-            reachable_ms: advertisement.reachable_ms,
-            retrans_ms: advertisement.retrans_ms,
+            home_agent: Some(advertisement.home_agent),
+            preference: Some(advertisement.preference.name().into()),
+            proxy: Some(advertisement.proxy),
+            reachable_ms: Some(advertisement.reachable_ms),
+            retrans_ms: Some(advertisement.retrans_ms),
         }
     }
 }
@@ -225,7 +240,7 @@ impl From<ndp::NdpOption<'_>> for NdpOption {
     fn from(option: ndp::NdpOption<'_>) -> Self {
         let mut json = Self {
             r#type: option.kind.0,
-            type_name: option.kind.name(),
+            type_name: option.kind.name().map(Word::from),
             ..Self::default()
         };
         match option.body {
@@ -243,7 +258,7 @@ impl From<ndp::NdpOption<'_>> for NdpOption {
             OptionBody::Route(route) => {
                 json.prefix = Some(route.prefix);
                 json.prefix_len = Some(route.len);
-                json.preference = Some(route.preference.name());
+                json.preference = Some(route.preference.name().into());
                 json.lifetime = Some(route.lifetime);
             }
             OptionBody::Rdnss(rdnss) => {

@@ -2,68 +2,72 @@
 
 use std::net::Ipv6Addr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::hex::hex;
+use super::{Word, hex::hex};
 use crate::icmp::rpl::{self, Control};
 
 /// An RPL control message; which one is the ICMP code.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(super) struct Rpl {
+#[non_exhaustive]
+pub struct Rpl {
+    /// The RPL instance.
     #[serde(skip_serializing_if = "Option::is_none")]
-    instance: Option<u8>,
-    /// Of a DIO: the version of the graph.
+    pub instance: Option<u8>,
+    /// Of a DIO: the version number of the DODAG.
     #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<u8>,
-    /// Of a DIO: how far from the root the sender is.
+    pub version: Option<u8>,
+    /// Of a DIO: the rank of the sender.
     #[serde(skip_serializing_if = "Option::is_none")]
-    rank: Option<u16>,
-    /// Of a DIO: the graph reaches what it is made for.
+    pub rank: Option<u16>,
+    /// Of a DIO: whether the DODAG is grounded.
     #[serde(skip_serializing_if = "Option::is_none")]
-    grounded: Option<bool>,
+    pub grounded: Option<bool>,
     /// Of a DIO: the mode of operation.
     #[serde(skip_serializing_if = "Option::is_none")]
-    mode: Option<u8>,
-    /// Of a DIO: how much its root is preferred to others.
+    pub mode: Option<u8>,
+    /// Of a DIO: the preference of the root.
     #[serde(skip_serializing_if = "Option::is_none")]
-    preference: Option<u8>,
-    /// Of a DIO: changes when routes downward are to be told anew (DTSN).
+    pub preference: Option<u8>,
+    /// Of a DIO: the destination advertisement trigger sequence number (DTSN).
     #[serde(skip_serializing_if = "Option::is_none")]
-    trigger: Option<u8>,
-    /// Of a DAO: an answer is wanted.
+    pub trigger: Option<u8>,
+    /// Of a DAO: whether an acknowledgement is requested.
     #[serde(skip_serializing_if = "Option::is_none")]
-    wants_acknowledgement: Option<bool>,
-    /// Of a DAO and its answer.
+    pub wants_acknowledgement: Option<bool>,
+    /// Of a DAO and its acknowledgement: the sequence number.
     #[serde(skip_serializing_if = "Option::is_none")]
-    sequence: Option<u8>,
-    /// Of the answer to a DAO: above 127 it is refused.
+    pub sequence: Option<u8>,
+    /// Of the acknowledgement of a DAO: the status. Above 127: rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u8>,
-    /// The graph: an address of its root.
+    pub status: Option<u8>,
+    /// The DODAG id, an address of its root.
     #[serde(skip_serializing_if = "Option::is_none")]
-    dodag: Option<Ipv6Addr>,
-    /// Without padding.
+    pub dodag: Option<Ipv6Addr>,
+    /// The options without padding.
     #[serde(skip_serializing_if = "Option::is_none")]
-    options: Option<Vec<RplOption>>,
-    /// Of another message, such as a secured one: the bytes behind the checksum,
-    /// hexadecimal.
+    pub options: Option<Vec<RplOption>>,
+    /// Of another message, such as a secured one: the bytes after the checksum, hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<String>,
+    pub data: Option<String>,
 }
 
 /// An option of an RPL control message.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct RplOption {
-    r#type: u8,
+#[non_exhaustive]
+pub struct RplOption {
+    /// The option type.
+    pub r#type: u8,
+    /// The name of the option type.
     #[serde(skip_serializing_if = "Option::is_none")]
-    type_name: Option<&'static str>,
-    /// It runs over the end of the message.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    malformed: bool,
-    /// What is in it, hexadecimal.
-    data: String,
+    pub type_name: Option<Word>,
+    /// Whether it exceeds the message.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub malformed: bool,
+    /// The contents, hexadecimal.
+    pub data: String,
 }
 
 impl From<Control<'_>> for Rpl {
@@ -107,7 +111,7 @@ impl From<rpl::RplOption<'_>> for RplOption {
     fn from(option: rpl::RplOption<'_>) -> Self {
         Self {
             r#type: option.kind.0,
-            type_name: option.kind.name(),
+            type_name: option.kind.name().map(Word::from),
             malformed: option.is_malformed,
             data: hex(option.data),
         }
