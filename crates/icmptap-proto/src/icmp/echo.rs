@@ -77,6 +77,7 @@ pub struct NeighborState(pub u8);
 
 impl NeighborState {
     /// The name as one word. 0 has none: the question was not about a neighbour.
+    #[must_use]
     pub fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             1 => "incomplete",

@@ -157,6 +157,7 @@ impl<'a> Extensions<'a> {
     /// The objects, in order. One whose length cannot be is the last, as
     /// [`ObjectBody::Malformed`]; so is one that is cut off, as
     /// [`ObjectBody::Data`].
+    #[must_use]
     pub fn objects(&self) -> Objects<'a> {
         Objects {
             rest: self.objects,
@@ -378,6 +379,7 @@ pub struct Role(pub u8);
 impl Role {
     /// The name as one word: the packet came in there, or by a part of it below
     /// IP; it would have gone out there; it would have met it next.
+    #[must_use]
     pub fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             0 => "incoming",

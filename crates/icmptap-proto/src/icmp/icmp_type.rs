@@ -15,6 +15,7 @@ pub enum Type {
 
 impl Type {
     /// The number on the wire.
+    #[must_use]
     pub fn number(self) -> u8 {
         match self {
             Self::V4(icmp_type) => icmp_type.0,
@@ -23,6 +24,7 @@ impl Type {
     }
 
     /// The name in IANA's registry.
+    #[must_use]
     pub fn iana_name(self) -> Option<&'static str> {
         match self {
             Self::V4(icmp_type) => icmp_type.iana_name(),
@@ -31,6 +33,7 @@ impl Type {
     }
 
     /// The name as one word.
+    #[must_use]
     pub fn name(self) -> Option<&'static str> {
         match self {
             Self::V4(icmp_type) => icmp_type.name(),
@@ -40,6 +43,7 @@ impl Type {
 
     /// The name of one of the type's codes, as one word. `None` where the code
     /// has none, and where the type knows only code 0 and that says nothing.
+    #[must_use]
     pub fn code_name(self, code: u8) -> Option<&'static str> {
         match self {
             Self::V4(icmp_type) => icmp_type.code_name(code),

@@ -91,6 +91,7 @@ impl<'a> Report<'a> {
     }
 
     /// The records, as far as they are there.
+    #[must_use]
     pub fn records(&self) -> Records<'a> {
         Records {
             left: self.count,
@@ -154,6 +155,7 @@ pub struct RecordType(pub u8);
 
 impl RecordType {
     /// The name as one word.
+    #[must_use]
     pub fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             1 => "mode-is-include",

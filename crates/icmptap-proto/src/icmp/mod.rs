@@ -54,6 +54,7 @@ impl<'a> Icmp<'a> {
     // Inlined, with all that is below it, so that a caller who looks at the quote
     // only does not pay for the rest: it is half of the cost of an event.
     #[inline(always)]
+    #[must_use]
     pub fn decode(icmp_type: Type, code: u8, bytes: &'a [u8], len: Option<usize>) -> Self {
         let depth = 0;
         Self::decode_message(icmp_type, code, Message { bytes, len, depth })
@@ -89,6 +90,7 @@ impl<'a> Icmp<'a> {
     }
 
     /// What matches an answer to its question, where the message is one.
+    #[must_use]
     pub fn echo(&self) -> Option<Echo> {
         match self.body {
             Body::Echo(echo) | Body::Timestamp { echo, .. } | Body::AddressMask { echo, .. } => {
@@ -102,6 +104,7 @@ impl<'a> Icmp<'a> {
 
     /// The number that matches an answer to its question, where the message has
     /// one: that of [`Icmp::echo`], or of a message without a sequence number.
+    #[must_use]
     pub fn id(&self) -> Option<u16> {
         match self.body {
             Body::HomeAgentDiscoveryRequest { id } | Body::MobilePrefixSolicitation { id } => {
@@ -118,6 +121,7 @@ impl<'a> Icmp<'a> {
     /// Of an error, and of an extended echo request: what is left over. That is
     /// what follows the quoted packet and is no extension, or all of it if there
     /// is no packet to be read. Empty if there are only zeros, as fill up a quote.
+    #[must_use]
     pub fn trailing(&self) -> &'a [u8] {
         let start = match self.quote {
             None => 0,
@@ -132,6 +136,7 @@ impl<'a> Icmp<'a> {
     }
 
     /// What fits through the next hop, where the message says it.
+    #[must_use]
     pub fn mtu(&self) -> Option<Mtu> {
         match self.body {
             Body::Unreachable { next_hop_mtu } => next_hop_mtu,
@@ -141,6 +146,7 @@ impl<'a> Icmp<'a> {
     }
 
     /// Of neighbour discovery: the options.
+    #[must_use]
     pub fn options(&self) -> Option<ndp::Options<'a>> {
         match self.body {
             Body::RouterSolicitation(options) => Some(options),
@@ -160,6 +166,7 @@ impl<'a> Icmp<'a> {
 impl<'a> QuotedIcmp<'a> {
     /// What it says, as far as it is there. An error among them has a quote
     /// itself, up to the fourth quote within another.
+    #[must_use]
     pub fn message(&self) -> Icmp<'a> {
         Icmp::decode_message(self.icmp_type, self.code, self.message)
     }

@@ -198,6 +198,7 @@ impl<'a> CertificationPathAdvertisement<'a> {
 impl<'a> Pvd<'a> {
     /// What the router says to those who know the domain, in place of what the
     /// message says. `None` if that counts for them too.
+    #[must_use]
     pub fn router_advertisement(&self) -> Option<RouterAdvertisement<'a>> {
         let contents = self.router_advertisement_bytes()?;
         RouterAdvertisement::decode(Message::whole(contents)).map(|message| RouterAdvertisement {
@@ -207,6 +208,7 @@ impl<'a> Pvd<'a> {
     }
 
     /// The options that count within the domain.
+    #[must_use]
     pub fn options(&self) -> Options<'a> {
         Options::in_pvd(self.option_bytes())
     }

@@ -166,6 +166,7 @@ impl<'a> Transport<'a> {
 }
 
 /// The word for a protocol number, where it is a common one.
+#[must_use]
 pub fn protocol_word(protocol: u8) -> Option<&'static str> {
     Some(match protocol {
         0 => "hop-by-hop",

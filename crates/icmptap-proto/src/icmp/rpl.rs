@@ -38,6 +38,7 @@ impl<'a> Control<'a> {
     }
 
     /// The options.
+    #[must_use]
     pub fn options(&self) -> Option<Options<'a>> {
         match self {
             Self::Solicitation(options) => Some(*options),
@@ -182,6 +183,7 @@ impl<'a> Options<'a> {
 
     /// The options, in order, without padding. One whose length cannot be, or
     /// that is cut off, is the last.
+    #[must_use]
     pub fn iter(&self) -> OptionsIter<'a> {
         OptionsIter {
             rest: self.bytes,

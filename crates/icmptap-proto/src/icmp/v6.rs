@@ -104,6 +104,7 @@ open_enum! {
 impl Type {
     /// The name of one of the type's codes, as one word. `None` where the code
     /// has none, and where the type knows only code 0 and that says nothing.
+    #[must_use]
     pub fn code_name(self, code: u8) -> Option<&'static str> {
         Some(match (self, code) {
             (Self::DESTINATION_UNREACHABLE, 0) => "no-route",

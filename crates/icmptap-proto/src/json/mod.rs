@@ -69,6 +69,7 @@ impl Line {
 
     /// Sets the name of the network namespace in the line of an event. Does nothing to other
     /// lines.
+    #[must_use]
     pub fn with_netns_name(mut self, name: Option<String>) -> Self {
         if let Self::Event(event) = &mut self {
             event.netns_name = name.map(|name| Name::from(name.as_str()).to_string());
@@ -77,6 +78,7 @@ impl Line {
     }
 
     /// The line of a loss.
+    #[must_use]
     pub fn lost(lost: sequence::Lost) -> Self {
         Self::Lost(Lost {
             cpu: Some(lost.cpu.0),
@@ -85,11 +87,13 @@ impl Line {
     }
 
     /// The line of `count` losses after the last event, which only the final counters show.
+    #[must_use]
     pub fn lost_at_the_end(count: u64) -> Self {
         Self::Lost(Lost { cpu: None, count })
     }
 
     /// The last line: the numbers of events shown and received, and the final counters.
+    #[must_use]
     pub fn summary(shown: u64, received: u64, counters: &reply::Counters) -> Self {
         Self::Summary(Summary {
             shown,

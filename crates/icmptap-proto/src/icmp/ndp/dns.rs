@@ -59,6 +59,7 @@ impl<'a> Dnssl<'a> {
     }
 
     /// The domains.
+    #[must_use]
     pub fn domains(&self) -> Domains<'a> {
         Domains { rest: self.domains }
     }

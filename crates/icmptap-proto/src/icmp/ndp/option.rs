@@ -63,6 +63,7 @@ impl<'a> Options<'a> {
     /// The options, in order. One whose length cannot be is the last, as
     /// [`OptionBody::Malformed`]; so is one that is cut off, as
     /// [`OptionBody::Data`].
+    #[must_use]
     pub fn iter(&self) -> OptionsIter<'a> {
         OptionsIter {
             rest: self.bytes,

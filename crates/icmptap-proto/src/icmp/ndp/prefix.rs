@@ -127,6 +127,7 @@ impl Preference {
     }
 
     /// The name as one word.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self.0 {
             0 => "medium",

@@ -67,6 +67,7 @@ pub struct RegistrationStatus(pub u8);
 
 impl RegistrationStatus {
     /// The name as one word.
+    #[must_use]
     pub fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             0 => "success",

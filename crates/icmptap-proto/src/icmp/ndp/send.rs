@@ -102,6 +102,7 @@ impl<'a> TrustAnchor<'a> {
     }
 
     /// The name as a domain name, if it is one.
+    #[must_use]
     pub fn domain(&self) -> Option<Domain<'a>> {
         match Domain::split(self.name) {
             Some((domain, [])) if self.name_type == 2 => Some(domain),
