@@ -1,6 +1,6 @@
 //! What an event costs once it has arrived: to look at it ([`EventRef`]), to
 //! keep it, to write it as JSON and as text; and what `etherparse` needs to find
-//! the same facts in the same packets. It lives here because the text does.
+//! the same facts in the same packets. It lives here because the lines are made here.
 //!
 //! Time per event, and packet bytes per second; before that, what is allocated:
 //!

@@ -1,27 +1,24 @@
 //! Events as lines for people.
 
 mod colour;
-mod extension;
-mod message;
-mod option;
 mod time;
-mod words;
 
 use std::{io, io::Write};
 
 use icmptap::{
-    Family, Hook, IfIndex, Netns,
+    IfIndex, Netns,
     event::{Checksum, ChecksumState, EventRef},
+    icmp::Icmp,
+    text,
 };
 use jiff::tz::TimeZone;
 
 pub(crate) use self::time::TimeStyle;
 use self::{
     colour::{Paint, RED, of_class},
-    message::Message,
     time::Times,
 };
-use crate::interfaces::{Names, escaped, netns_word};
+use crate::interfaces::{Names, netns_word};
 
 /// How lines look.
 #[derive(Debug, Clone)]
@@ -42,6 +39,8 @@ pub(crate) struct Text<N> {
     paint: Paint,
     verbose: bool,
     netns: bool,
+    /// Kept, so that it is not allocated for each event.
+    line: String,
 }
 
 impl<N: Names> Text<N> {
@@ -52,47 +51,19 @@ impl<N: Names> Text<N> {
             paint: Paint(look.colour),
             verbose: look.verbose,
             netns: look.netns,
+            line: String::new(),
         }
     }
 
     pub(crate) fn event(&mut self, out: &mut dyn Write, event: &EventRef<'_>) -> io::Result<()> {
         self.times.write(out, event.time_ns())?;
-        write!(out, " {} {} ", self.interfaces(event), event.hook())?;
-        match (event.src(), event.dst()) {
-            (Some(src), Some(dst)) => write!(out, "{src} > {dst} ")?,
-            _ => write!(out, "? > ? ")?,
-        }
-        match (event.icmp(), event.icmp_type_and_code()) {
-            (Some(icmp), _) => {
-                let (on, off) = self.paint.with(of_class(&icmp));
-                write!(out, "{on}{}{off}", Message(&icmp))?;
-            }
-            (None, Some((number, code))) => {
-                write!(out, "{} type {number} code {code}", protocol(event))?;
-            }
-            (None, None) => write!(out, "{}", protocol(event))?,
-        }
-        write!(out, " len {}", event.original_len())?;
-        if event.is_fragment() {
-            write!(
-                out,
-                " fragment offset {}",
-                event.fragment_offset().unwrap_or(0)
-            )?;
-        }
-        let (on, off) = self.paint.with(RED);
-        for (is_so, word) in [
-            (event.is_truncated(), "truncated"),
-            (event.is_malformed(), "malformed"),
-            (event.checksum() == Checksum::Bad, "bad-checksum"),
-        ] {
-            if is_so {
-                write!(out, " {on}{word}{off}")?;
-            }
-        }
-        if let Some(vlan) = event.vlan() {
-            write!(out, " vlan {}", vlan.id())?;
-        }
+        self.line.clear();
+        let mut style = Style {
+            names: &mut self.names,
+            paint: self.paint,
+        };
+        text::write_event(&mut self.line, event, &mut style).map_err(io::Error::other)?;
+        write!(out, " {}", self.line)?;
         if self.netns {
             write!(out, " netns {}", netns_word(&mut self.names, event.netns()))?;
         }
@@ -101,30 +72,25 @@ impl<N: Names> Text<N> {
         }
         writeln!(out)
     }
+}
 
-    /// The interface that matters at the hook; both where it is on its way
-    /// through.
-    fn interfaces(&mut self, event: &EventRef<'_>) -> String {
-        let (iif, oif) = match event.hook() {
-            Hook::Prerouting | Hook::Input => (event.iif(), None),
-            Hook::Output | Hook::Postrouting => (None, event.oif()),
-            _ => (event.iif(), event.oif()),
-        };
-        let netns = event.netns();
-        match (iif, oif) {
-            (Some(iif), Some(oif)) => {
-                format!("{}>{}", self.name(netns, iif), self.name(netns, oif))
-            }
-            (Some(only), None) | (None, Some(only)) => self.name(netns, only),
-            (None, None) => "-".to_owned(),
-        }
+/// What the command adds to the library's line.
+struct Style<'a, N> {
+    names: &'a mut N,
+    paint: Paint,
+}
+
+impl<N: Names> text::Style for Style<'_, N> {
+    fn interface(&mut self, netns: Netns, index: IfIndex) -> Option<String> {
+        self.names.name(netns, index)
     }
 
-    fn name(&mut self, netns: Netns, index: IfIndex) -> String {
-        match self.names.name(netns, index) {
-            Some(name) => escaped(&name),
-            None => format!("if{index}"),
-        }
+    fn message(&mut self, message: &Icmp<'_>) -> (&'static str, &'static str) {
+        self.paint.with(of_class(message))
+    }
+
+    fn defect(&mut self) -> (&'static str, &'static str) {
+        self.paint.with(RED)
     }
 }
 
@@ -150,14 +116,6 @@ fn more(out: &mut dyn Write, event: &EventRef<'_>) -> io::Result<()> {
         " mark {:#x} checksum {checksum} kernel {state}",
         event.mark()
     )
-}
-
-fn protocol(event: &EventRef<'_>) -> &'static str {
-    if event.family() == Family::Ipv6 {
-        "icmpv6"
-    } else {
-        "icmp"
-    }
 }
 
 #[cfg(test)]

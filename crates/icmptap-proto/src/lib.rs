@@ -58,6 +58,7 @@ pub mod sequence;
 mod sets;
 #[cfg(feature = "test-util")]
 pub mod testing;
+pub mod text;
 mod types;
 
 pub use hex::Hex;

@@ -1,7 +1,7 @@
 //! Detects losses from sequence numbers. Each stream numbers its events without gaps; the
 //! numbers that are missing belong to events that were lost.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use crate::{Cpu, event::Batch};
 
@@ -13,6 +13,13 @@ pub struct Lost {
     pub cpu: Cpu,
     /// The number of events.
     pub count: u64,
+}
+
+/// `12 lost on cpu 3`
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} lost on cpu {}", self.count, self.cpu)
+    }
 }
 
 /// A batch whose numbers contradict earlier ones: a defect of the module or of this crate.

@@ -4,8 +4,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut subscription = Subscription::builder().subscribe()?;
     for item in subscription.iter().take(100) {
         match item? {
-            OwnedItem::Event(event) => println!("{:?}", event.as_ref().src()),
-            OwnedItem::Lost(lost) => println!("{} lost on cpu {}", lost.count, lost.cpu),
+            OwnedItem::Event(event) => println!("{event}"),
+            OwnedItem::Lost(lost) => println!("{lost}"),
         }
     }
     let summary = subscription.finish()?;

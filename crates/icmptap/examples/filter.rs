@@ -21,8 +21,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     while let Some(item) = subscription.recv()? {
         match item {
-            Item::Event(event) => println!("{:?} > {:?}", event.src(), event.dst()),
-            Item::Lost(lost) => println!("-- lost {} on cpu {} --", lost.count, lost.cpu),
+            Item::Event(event) => println!("{event}"),
+            Item::Lost(lost) => println!("-- {lost} --"),
         }
     }
     Ok(())

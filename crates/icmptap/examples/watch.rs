@@ -6,8 +6,8 @@ fn main() -> Result<(), icmptap::Error> {
     let mut subscription = Subscription::builder().subscribe()?;
     while let Some(item) = subscription.recv()? {
         match item {
-            Item::Event(event) => println!("{:?} > {:?}", event.src(), event.dst()),
-            Item::Lost(lost) => println!("-- lost {} on cpu {} --", lost.count, lost.cpu),
+            Item::Event(event) => println!("{event}"),
+            Item::Lost(lost) => println!("-- {lost} --"),
         }
     }
     Ok(())

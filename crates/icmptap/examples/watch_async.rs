@@ -14,8 +14,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     while let Some(item) = subscription.recv().await? {
         match item {
-            Item::Event(event) => println!("{:?} > {:?}", event.src(), event.dst()),
-            Item::Lost(lost) => println!("-- lost {} on cpu {} --", lost.count, lost.cpu),
+            Item::Event(event) => println!("{event}"),
+            Item::Lost(lost) => println!("-- {lost} --"),
         }
     }
     let summary = subscription.finish().await?;

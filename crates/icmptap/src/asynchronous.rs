@@ -40,8 +40,8 @@ use crate::{
 /// });
 /// while let Some(item) = subscription.recv().await? {
 ///     match item {
-///         Item::Event(event) => println!("{:?} > {:?}", event.src(), event.dst()),
-///         Item::Lost(lost) => println!("{} lost on cpu {}", lost.count, lost.cpu),
+///         Item::Event(event) => println!("{event}"),
+///         Item::Lost(lost) => println!("{lost}"),
 ///     }
 /// }
 /// subscription.finish().await?.audit()?;

@@ -10,8 +10,8 @@
 //! let mut subscription = Subscription::builder().subscribe()?;
 //! while let Some(item) = subscription.recv()? {
 //!     match item {
-//!         Item::Event(event) => println!("{:?} > {:?}", event.src(), event.dst()),
-//!         Item::Lost(lost) => println!("{} lost on cpu {}", lost.count, lost.cpu),
+//!         Item::Event(event) => println!("{event}"),
+//!         Item::Lost(lost) => println!("{lost}"),
 //!     }
 //! }
 //! # Ok::<(), icmptap::Error>(())
@@ -66,7 +66,7 @@ pub use icmptap_proto::{
     BatchSize, BootId, Cpu, DecodeError, Families, Family, FlushInterval, Hex, Hook, Hooks,
     IfIndex, Instruction, Mtu, Name, Netns, Pid, PortId, Program, ProgramTooLong, Protocol,
     RateLimit, Sampling, Snaplen, SubscriptionId, TypeSet, UnknownWord, Verdict, event, icmp,
-    imp2::Packet as Imp2Packet, reply, request::SubscribeOption, sequence::Lost,
+    imp2::Packet as Imp2Packet, reply, request::SubscribeOption, sequence::Lost, text,
 };
 pub use imp2::Imp2;
 pub use received::Received;

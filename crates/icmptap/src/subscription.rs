@@ -2,6 +2,7 @@
 //! counters at the end that must agree.
 
 use std::{
+    fmt,
     os::fd::{AsFd, BorrowedFd},
     time::Instant,
 };
@@ -47,6 +48,26 @@ impl Item<'_> {
     }
 }
 
+/// One line, as the event or the loss writes it.
+impl fmt::Display for Item<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(event) => event.fmt(f),
+            Self::Lost(lost) => lost.fmt(f),
+        }
+    }
+}
+
+/// One line, as the event or the loss writes it.
+impl fmt::Display for OwnedItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(event) => event.fmt(f),
+            Self::Lost(lost) => lost.fmt(f),
+        }
+    }
+}
+
 /// The events of a batch, or a loss.
 #[derive(Debug)]
 pub enum Items<'a> {
@@ -71,8 +92,8 @@ pub enum Items<'a> {
 ///     .subscribe()?;
 /// for _ in 0..100 {
 ///     match subscription.recv()? {
-///         Some(Item::Event(event)) => println!("{:?} > {:?}", event.src(), event.dst()),
-///         Some(Item::Lost(lost)) => println!("{} lost on cpu {}", lost.count, lost.cpu),
+///         Some(Item::Event(event)) => println!("{event}"),
+///         Some(Item::Lost(lost)) => println!("{lost}"),
 ///         None => break,
 ///     }
 /// }
@@ -155,10 +176,10 @@ impl Subscription {
     ///     match items {
     ///         Items::Events(events) => {
     ///             for event in events {
-    ///                 println!("{:?} > {:?}", event.src(), event.dst());
+    ///                 println!("{event}");
     ///             }
     ///         }
-    ///         Items::Lost(lost) => println!("{} lost on cpu {}", lost.count, lost.cpu),
+    ///         Items::Lost(lost) => println!("{lost}"),
     ///     }
     /// }
     /// # Ok::<(), icmptap::Error>(())

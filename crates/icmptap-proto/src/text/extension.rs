@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use icmptap::{
+use crate::{
     event::Checksum,
     icmp::{
         Extensions,

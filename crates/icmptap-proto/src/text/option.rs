@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use icmptap::{
+use crate::{
     Hex,
     icmp::{
         ndp::{AddressRegistration, NdpOption, OptionBody, Pvd},

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use icmptap::icmp::ndp::Preference;
+use crate::icmp::ndp::Preference;
 
 /// The usual one goes without saying.
 pub(super) fn preference(f: &mut fmt::Formatter<'_>, preference: Preference) -> fmt::Result {
