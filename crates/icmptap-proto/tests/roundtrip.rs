@@ -148,6 +148,8 @@ proptest! {
         if unsummed {
             data[130..132].fill(0);
         }
+        // Once in 65,536 times a right checksum is 0, which says that there is none.
+        let is_summed = data[130..132] != [0; 2];
         for record in both(
             v4::Type::TIME_EXCEEDED,
             v6::Type::TIME_EXCEEDED,
@@ -158,7 +160,7 @@ proptest! {
             with_event(record, |event| {
                 let icmp = event.icmp().unwrap();
                 let extensions = icmp.extensions.unwrap();
-                let expected = if unsummed { Checksum::Unknown } else { Checksum::Good };
+                let expected = if is_summed { Checksum::Good } else { Checksum::Unknown };
                 prop_assert_eq!(extensions.checksum, expected);
                 let found: Vec<_> = extensions
                     .objects()
