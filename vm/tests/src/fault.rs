@@ -213,7 +213,7 @@ pub fn say_what_fails(yes: bool) {
 
 /// Has the console hear nothing. Where memory is missing, the kernel says so with
 /// backtraces, which there would be taken for complaints. At the end of this, it
-/// hears everything else that was said.
+/// hears everything else that was said; if the kernel panics before, everything.
 pub struct Quiet {
     log: File,
     level: String,
@@ -234,6 +234,11 @@ enum Within {
 
 impl Quiet {
     const LEVEL: &str = "/proc/sys/kernel/printk";
+    /// What a panic prints: nothing besides, or the whole log (`panic_print` in
+    /// `admin-guide/kernel-parameters.txt`).
+    const ON_PANIC: &str = "/proc/sys/kernel/panic_print";
+    const NOTHING: &str = "0";
+    const WHOLE_LOG: &str = "32";
 
     /// From here on.
     #[expect(
@@ -243,6 +248,7 @@ impl Quiet {
     pub fn new() -> Self {
         let level = fs::read_to_string(Self::LEVEL).expect(Self::LEVEL);
         fs::write(Self::LEVEL, "1").expect(Self::LEVEL);
+        fs::write(Self::ON_PANIC, Self::WHOLE_LOG).expect(Self::ON_PANIC);
         let mut log = File::options()
             .read(true)
             .custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32)
@@ -323,6 +329,7 @@ impl Drop for Quiet {
         self.stacks();
         // No panic within a panic.
         let _ = fs::write(Self::LEVEL, &self.level);
+        let _ = fs::write(Self::ON_PANIC, Self::NOTHING);
         for line in &self.others {
             let _ = fs::write("/dev/kmsg", format!("<4>{line}\n"));
         }

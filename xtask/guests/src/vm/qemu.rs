@@ -64,9 +64,8 @@ pub(crate) struct Machine {
 /// busy host brings too few: the kernel then panics, "IO-APIC + timer doesn't work". A CPU
 /// that is stuck for good would keep the tests waiting until their limit of an hour, and a
 /// test that has the console hear nothing would keep its stack to itself: with
-/// `softlockup_panic` the guest ends, and says where.
-const KERNEL_COMMAND_LINE: &str =
-    "console=ttyS0 panic=-1 printk.time=1 loglevel=5 no_timer_check softlockup_panic=1";
+/// `softlockup_panic` the guest ends, and says what each CPU does.
+const KERNEL_COMMAND_LINE: &str = "console=ttyS0 panic=-1 printk.time=1 loglevel=5 no_timer_check softlockup_panic=1 softlockup_all_cpu_backtrace=1";
 
 /// What it is told as well where several CPUs count instructions. They take turns, and
 /// the first one, which waits for the next to start, would have all of them (QEMU before
@@ -158,7 +157,7 @@ mod tests {
             line(&machine()),
             "-nodefaults -no-user-config -no-reboot -display none -nic none -machine q35 \
              -accel tcg -cpu max -smp 2 -m 512 \
-             -append console=ttyS0 panic=-1 printk.time=1 loglevel=5 no_timer_check softlockup_panic=1 \
+             -append console=ttyS0 panic=-1 printk.time=1 loglevel=5 no_timer_check softlockup_panic=1 softlockup_all_cpu_backtrace=1 \
              -kernel /k/vmlinuz -initrd /i/image.cpio \
              -chardev file,id=console,path=/t/console.log -serial chardev:console \
              -chardev stdio,id=reports,signal=off -serial chardev:reports"
@@ -206,7 +205,8 @@ mod tests {
                 smp,
                 ..machine()
             };
-            let is_told = line(&machine).contains(" softlockup_panic=1 maxcpus=1 -kernel ");
+            let is_told = line(&machine)
+                .contains(" softlockup_panic=1 softlockup_all_cpu_backtrace=1 maxcpus=1 -kernel ");
             assert_eq!(is_told, starts_one, "{icount} {smp}");
         }
     }
