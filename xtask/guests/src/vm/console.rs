@@ -47,9 +47,15 @@ const BEGINNINGS: &[&str] = &[
     "NMI watchdog: Watchdog detected ",
     "unregister_netdevice: waiting for ",
     "unreferenced object ",
-    "Call Trace:",
+    STACK,
     "bad: scheduling from the idle thread",
 ];
+
+/// A stack that the kernel prints for a reason that is not in these lists is one too.
+const STACK: &str = "Call Trace:";
+
+/// What stands between the reason and the stack.
+const OF_A_STACK: &[&str] = &["CPU: ", "Hardware name: ", "Workqueue: ", "Tainted: "];
 
 /// What a splat's line holds, wherever.
 const PARTS: &[&str] = &[
@@ -92,6 +98,8 @@ pub(crate) fn scan(log: &[u8]) -> Findings {
 fn scan_with(log: &[u8], allowed: &[Allowed]) -> Findings {
     let mut findings = Findings::default();
     let mut within_allowed = false;
+    // The last message but for those that come with each stack.
+    let mut before = "";
     for line in String::from_utf8_lossy(log).lines() {
         let Some(message) = kernel_message(line) else {
             continue;
@@ -105,13 +113,19 @@ fn scan_with(log: &[u8], allowed: &[Allowed]) -> Findings {
             continue;
         }
         if !is_splat(message) {
+            if !OF_A_STACK.iter().any(|part| message.starts_with(part)) {
+                before = message;
+            }
             continue;
         }
         if allowed.iter().any(|entry| message.contains(entry.part)) {
             within_allowed = true;
+        } else if message == STACK && !before.is_empty() && !is_splat(before) {
+            findings.splats.push(format!("{message} after: {before}"));
         } else {
             findings.splats.push(message.to_owned());
         }
+        before = message;
     }
     findings
 }
@@ -160,6 +174,22 @@ fn without_caller(message: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stack_without_a_known_reason_comes_with_what_was_said_before() {
+        let stack = "[    1.000001] CPU: 0 PID: 1 Comm: init\n\
+                     [    1.000002] Hardware name: QEMU\n\
+                     [    1.000003] Call Trace:\n\
+                     [    1.000004]  <TASK>\n";
+        let unknown = format!("[    1.000000] sysctl could not get directory: /net -12\n{stack}");
+        assert_eq!(
+            splats(&unknown),
+            ["Call Trace: after: sysctl could not get directory: /net -12"]
+        );
+        let known = format!("[    1.000000] BUG: sleeping\n{stack}");
+        assert_eq!(splats(&known), ["BUG: sleeping", "Call Trace:"]);
+        assert_eq!(splats(stack), ["Call Trace:"]);
+    }
 
     fn splats(log: &str) -> Vec<String> {
         scan(log.as_bytes()).splats
