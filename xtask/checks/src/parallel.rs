@@ -135,7 +135,7 @@ mod tests {
         queue.wait(2);
         queue.wait(2);
         queue.leave();
-        thread::scope(|scope| {
+        let early = thread::scope(|scope| {
             for nth in 0..6 {
                 let (queue, order) = (&queue, &order);
                 scope.spawn(move || {
@@ -143,13 +143,15 @@ mod tests {
                     order.lock().unwrap().push((nth, queue.lock().running));
                     queue.leave();
                 });
-                while queue.lock().waiting.len() < nth + 1 {
+                while queue.lock().waiting.len() < nth + 1 && order.lock().unwrap().is_empty() {
                     thread::yield_now();
                 }
             }
-            assert!(order.lock().unwrap().is_empty());
+            let early = order.lock().unwrap().clone();
             queue.leave();
+            early
         });
+        assert_eq!(early, []);
         let expected: Vec<_> = (0..6).map(|nth| (nth, 1)).collect();
         assert_eq!(order.into_inner().unwrap(), expected);
         assert_eq!(queue.lock().running, 0);
