@@ -23,6 +23,11 @@ pub(crate) trait Names {
 
     /// A network namespace's. `None`: it has none, or names are not wanted.
     fn netns(&mut self, netns: Netns) -> Option<String>;
+
+    /// The interface's of the packet that is printed, where that has no number.
+    fn of_packet(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// A network namespace in a word: its name, or its number.

@@ -31,8 +31,9 @@ impl<N: Names> Json<N> {
 
     pub(crate) fn event(&mut self, out: &mut dyn Write, event: &EventRef<'_>) -> io::Result<()> {
         let netns = event.netns();
-        let line = Line::event(event, |index| self.names.name(netns, index));
-        json_lines(out, [line.with_netns_name(self.names.netns(netns))])
+        let line = Line::event(event, |index| self.names.name(netns?, index));
+        let netns_name = netns.and_then(|netns| self.names.netns(netns));
+        json_lines(out, [line.with_netns_name(netns_name)])
     }
 
     pub(crate) fn lost(&self, out: &mut dyn Write, lost: Lost) -> io::Result<()> {

@@ -64,8 +64,8 @@ impl<N: Names> Text<N> {
         };
         text::write_event(&mut self.line, event, &mut style).map_err(io::Error::other)?;
         write!(out, " {}", self.line)?;
-        if self.netns {
-            write!(out, " netns {}", netns_word(&mut self.names, event.netns()))?;
+        if let Some(netns) = event.netns().filter(|_| self.netns) {
+            write!(out, " netns {}", netns_word(&mut self.names, netns))?;
         }
         if self.verbose {
             more(out, event)?;
@@ -83,6 +83,10 @@ struct Style<'a, N> {
 impl<N: Names> text::Style for Style<'_, N> {
     fn interface(&mut self, netns: Netns, index: IfIndex) -> Option<String> {
         self.names.name(netns, index)
+    }
+
+    fn captured_on(&mut self) -> Option<String> {
+        self.names.of_packet()
     }
 
     fn message(&mut self, message: &Icmp<'_>) -> (&'static str, &'static str) {
@@ -105,17 +109,20 @@ fn more(out: &mut dyn Write, event: &EventRef<'_>) -> io::Result<()> {
         Checksum::Bad => "bad",
         _ => "unknown",
     };
+    if let Some(mark) = event.mark() {
+        write!(out, " mark {mark:#x}")?;
+    }
+    write!(out, " checksum {checksum}")?;
+    if !event.is_tapped() {
+        return Ok(());
+    }
     let state = match event.checksum_state() {
         ChecksumState::None => "none",
         ChecksumState::Unnecessary => "unnecessary",
         ChecksumState::Complete => "complete",
         ChecksumState::Partial => "partial",
     };
-    write!(
-        out,
-        " mark {:#x} checksum {checksum} kernel {state}",
-        event.mark()
-    )
+    write!(out, " kernel {state}")
 }
 
 #[cfg(test)]

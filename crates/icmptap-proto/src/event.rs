@@ -12,13 +12,16 @@ use std::{
 
 use icmptap_sys as sys;
 
-pub use crate::checksum::Checksum;
 use crate::{
     Cpu, Family, Hook, IfIndex, Netns,
     icmp::{Icmp, Type, v4, v6},
     ip::Ip,
     nlmsg::{DecodeError, Generic, need, u16_at, u32_at, u64_at},
-    record::{Extent, HDRLEN, Header, header_length},
+    record::{Extent, HDRLEN, Header, NO_HOOK, header_length},
+};
+pub use crate::{
+    checksum::Checksum,
+    metadata::{Metadata, Tapped},
 };
 
 /// Whether a message of the family `icmptap` is a batch of events.
@@ -297,18 +300,19 @@ impl EventSpan {
 pub struct EventRef<'a> {
     cpu: Cpu,
     seq: u64,
-    header: Header<'a>,
+    pub(crate) header: Header<'a>,
     packet: &'a [u8],
 }
 
 /// A packet that the kernel saw, which owns its bytes. [`Event::as_ref`] gives an
-/// [`EventRef`], which has the methods that read it.
-#[derive(Clone, PartialEq, Eq)]
+/// [`EventRef`], which has the methods that read it. [`Event::new`] makes one from what a
+/// capture has of it.
+#[derive(Clone)]
 pub struct Event {
-    cpu: Cpu,
-    seq: u64,
-    header: [u8; HDRLEN],
-    packet: Box<[u8]>,
+    pub(crate) cpu: Cpu,
+    pub(crate) seq: u64,
+    pub(crate) header: [u8; HDRLEN],
+    pub(crate) packet: Box<[u8]>,
 }
 
 impl Event {
@@ -342,38 +346,55 @@ impl<'a> EventRef<'a> {
         }
     }
 
-    /// The CPU that saw it.
+    /// Whether the module saw it at a hook. If not, another program captured it, and
+    /// [`cpu`](Self::cpu), [`seq`](Self::seq), [`netns`](Self::netns),
+    /// [`hook`](Self::hook) and [`mark`](Self::mark) are not known.
     #[inline]
     #[must_use]
-    pub fn cpu(&self) -> Cpu {
-        self.cpu
+    pub fn is_tapped(&self) -> bool {
+        self.header.hook() != NO_HOOK
     }
 
-    /// Its sequence number in the stream of its CPU.
+    #[inline]
+    fn tapped<T>(&self, value: T) -> Option<T> {
+        self.is_tapped().then_some(value)
+    }
+
+    /// The CPU that saw it. `None` if another program captured it.
     #[inline]
     #[must_use]
-    pub fn seq(&self) -> u64 {
-        self.seq
+    pub fn cpu(&self) -> Option<Cpu> {
+        self.tapped(self.cpu)
     }
 
-    /// When the hook saw it.
+    /// Its sequence number in the stream of its CPU. `None` if another program
+    /// captured it.
+    #[inline]
+    #[must_use]
+    pub fn seq(&self) -> Option<u64> {
+        self.tapped(self.seq)
+    }
+
+    /// When it was seen. 1970 begins for a packet whose capture has no time (a simple
+    /// packet block of pcapng).
     #[must_use]
     pub fn time(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_nanos(self.header.time_ns())
     }
 
-    /// When the hook saw it: nanoseconds since 1970 (`CLOCK_REALTIME`).
+    /// When it was seen: nanoseconds since 1970 (`CLOCK_REALTIME`); 0 for a packet
+    /// whose capture has no time.
     #[inline]
     #[must_use]
     pub fn time_ns(&self) -> u64 {
         self.header.time_ns()
     }
 
-    /// The network namespace.
+    /// The network namespace. `None` if another program captured it.
     #[inline]
     #[must_use]
-    pub fn netns(&self) -> Netns {
-        Netns(self.header.netns())
+    pub fn netns(&self) -> Option<Netns> {
+        self.tapped(Netns(self.header.netns()))
     }
 
     /// The interface on which it arrived, if the hook knows it.
@@ -390,11 +411,12 @@ impl<'a> EventRef<'a> {
         (self.header.oif() != 0).then_some(IfIndex(self.header.oif()))
     }
 
-    /// The packet's mark (`skb->mark`); 0 if none was set.
+    /// The packet's mark (`skb->mark`); 0 if none was set. `None` if another program
+    /// captured it.
     #[inline]
     #[must_use]
-    pub fn mark(&self) -> u32 {
-        self.header.mark()
+    pub fn mark(&self) -> Option<u32> {
+        self.tapped(self.header.mark())
     }
 
     /// The VLAN tag, if the packet has one.
@@ -413,11 +435,11 @@ impl<'a> EventRef<'a> {
         Family::from_number(self.header.family())
     }
 
-    /// The hook that saw it.
+    /// The hook that saw it. `None` if another program captured it.
     #[inline]
     #[must_use]
-    pub fn hook(&self) -> Hook {
-        Hook::from_number(self.header.hook())
+    pub fn hook(&self) -> Option<Hook> {
+        self.tapped(Hook::from_number(self.header.hook()))
     }
 
     /// The packet's bytes from its IP header on, truncated to the snaplen.
@@ -554,7 +576,8 @@ impl<'a> EventRef<'a> {
         (total as usize).checked_sub(self.header.icmp_offset().into())
     }
 
-    /// What the kernel knew of the ICMP checksum when it saw the packet.
+    /// What the kernel knew of the ICMP checksum when it saw the packet:
+    /// [`ChecksumState::None`] too if another program captured it.
     #[must_use]
     pub fn checksum_state(&self) -> ChecksumState {
         let state = u32::from(self.header.flags()) & sys::ICMPTAP_CSUM_MASK;

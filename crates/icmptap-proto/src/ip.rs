@@ -112,7 +112,7 @@ impl<'a> Ipv4<'a> {
     }
 
     #[inline]
-    fn protocol(self) -> u8 {
+    pub(crate) fn protocol(self) -> u8 {
         self.0[9]
     }
 
@@ -123,7 +123,7 @@ impl<'a> Ipv4<'a> {
 
     /// Options included.
     #[inline]
-    fn header_len(self) -> usize {
+    pub(crate) fn header_len(self) -> usize {
         usize::from(self.0[0] & 0x0f) * 4
     }
 
@@ -266,6 +266,8 @@ pub(crate) struct ExtensionHeaders {
     /// Of a fragment header: in bytes. The headers behind one that is not 0
     /// are not there: what looks like them is payload.
     pub(crate) fragment_offset: Option<u16>,
+    /// A fragment header says that others follow.
+    pub(crate) more_fragments: bool,
     /// A routing header says that the packet still has to go elsewhere: its
     /// destination is not the last one.
     pub(crate) is_routed: bool,
@@ -280,6 +282,7 @@ impl ExtensionHeaders {
             end,
             is_whole: true,
             fragment_offset: None,
+            more_fragments: false,
             is_routed: false,
         }
     }
@@ -303,6 +306,7 @@ impl ExtensionHeaders {
         match self.next_header {
             protocol::FRAGMENT => {
                 self.fragment_offset = be16(header, 2).map(|word| word & !7);
+                self.more_fragments |= header[3] & 1 != 0;
             }
             protocol::ROUTING => self.is_routed |= header[3] != 0,
             _ => {}

@@ -40,6 +40,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod bpf;
 mod bytes;
 mod checksum;
 pub mod event;
@@ -49,6 +50,7 @@ pub mod imp2;
 mod ip;
 #[cfg(feature = "serde")]
 pub mod json;
+mod metadata;
 mod name;
 pub mod nlmsg;
 mod record;

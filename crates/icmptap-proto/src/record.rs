@@ -14,6 +14,10 @@ use crate::nlmsg::{DecodeError, need, u8_at, u16_at, u32_at, u64_at};
 /// Bytes of a record's header that this version knows.
 pub(crate) const HDRLEN: usize = size_of::<sys::icmptap_record>();
 
+/// In place of the hook's number where no hook saw the packet. The kernel has less than
+/// ten hooks, and never sends this.
+pub(crate) const NO_HOOK: u8 = u8::MAX;
+
 /// How long a record is, and its parts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extent {

@@ -546,6 +546,16 @@ impl Family {
         }
     }
 
+    /// Netfilter's number, `NFPROTO_*`.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        (match self {
+            Self::Ipv4 => sys::NFPROTO_IPV4,
+            Self::Ipv6 => sys::NFPROTO_IPV6,
+            Self::Other(number) => number as u32,
+        }) as u8
+    }
+
     /// Its bit in a set of families; 0: it has none.
     pub(crate) const fn bit(self) -> u32 {
         match self {

@@ -445,13 +445,16 @@ proptest! {
         let events: Vec<_> = batch.events().collect::<Result<_, _>>().unwrap();
         prop_assert_eq!(events.len(), records.len());
         for (i, (event, record)) in events.iter().zip(&records).enumerate() {
-            prop_assert_eq!(event.seq(), seq.wrapping_add(i as u64));
+            let tapped = record.hook != u8::MAX;
+            prop_assert_eq!(event.is_tapped(), tapped);
+            prop_assert_eq!(event.seq(), tapped.then_some(seq.wrapping_add(i as u64)));
             prop_assert_eq!(event.time_ns(), record.time_ns);
             prop_assert_eq!(Some(event.original_len()), record.origlen);
-            prop_assert_eq!((event.netns().0, event.mark()), (record.netns, record.mark));
+            prop_assert_eq!((event.netns().map(|netns| netns.0), event.mark()),
+                (tapped.then_some(record.netns), tapped.then_some(record.mark)));
             prop_assert_eq!(event.iif().map_or(0, |i| i.0), record.iif);
             prop_assert_eq!(event.oif().map_or(0, |i| i.0), record.oif);
-            prop_assert_eq!(event.hook().number(), record.hook);
+            prop_assert_eq!(event.hook().map(|hook| hook.number()), tapped.then_some(record.hook));
             prop_assert_eq!(event.packet(), &record.packet[..]);
             let known = (record.flags & 4 == 0).then_some((record.icmp_type, record.icmp_code));
             prop_assert_eq!(event.icmp_type_and_code(), known);

@@ -4,7 +4,7 @@ use std::fs;
 
 use icmptap_proto::{
     Cpu, Family, Hook,
-    event::{Batch, EventRef},
+    event::{Batch, Event, EventRef, Metadata},
     json::{self, Line},
     nlmsg,
     reply::Counters,
@@ -610,7 +610,10 @@ fn lines_are_read_back_by_a_program() {
         panic!("{ping}")
     };
     let icmp = event.icmp.expect("a message");
-    assert_eq!((event.hook, event.family), (Hook::Prerouting, Family::Ipv4));
+    assert_eq!(
+        (event.hook, event.family),
+        (Some(Hook::Prerouting), Family::Ipv4)
+    );
     assert_eq!(icmp.type_name.as_deref(), Some("echo-request"));
     assert_eq!((icmp.id, icmp.seq), (Some(7), Some(1)));
 
@@ -633,7 +636,22 @@ fn lines_are_read_back_by_a_program() {
     let Line::Event(event) = serde_json::from_str(&newer).unwrap() else {
         panic!("{newer}")
     };
-    assert_eq!(event.hook, Hook::Other(9));
+    assert_eq!(event.hook, Some(Hook::Other(9)));
+}
+
+/// What only the module knows is left out of another program's, not null.
+#[test]
+fn an_event_of_another_program_is_read_back() {
+    let packet = icmpv4(8, 0, [0, 7, 0, 1], &[]);
+    let (metadata, packet) = Metadata::of_packet(5, &packet, 28).unwrap();
+    let event = Event::new(&metadata, packet);
+    let line = Line::event(&event.as_ref(), |_| None);
+    let written = serde_json::to_value(&line).unwrap();
+    for key in ["cpu", "seq", "netns", "hook", "mark", "checksum_state"] {
+        assert_eq!(written.get(key), None, "{key}");
+    }
+    assert_eq!(written["icmp"]["id"], 7);
+    assert_eq!(serde_json::from_value::<Line>(written).unwrap(), line);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use icmptap_proto::{
     IfIndex, Netns,
-    event::{Batch, EventRef},
+    event::{Batch, Event, EventRef, Metadata},
     icmp::Icmp,
     nlmsg,
     sequence::Lost,
@@ -340,4 +340,32 @@ fn an_event_is_a_line() {
         count: 12,
     };
     assert_eq!(lost.to_string(), "12 lost on cpu 3");
+}
+
+/// Another program knows no hook, and its file at best the name of an interface.
+#[test]
+fn an_event_of_another_program_has_no_hook() {
+    struct CapturedOn(Option<&'static str>);
+    impl text::Style for CapturedOn {
+        fn interface(&mut self, _: Netns, _: IfIndex) -> Option<String> {
+            panic!("there is no network namespace to ask in")
+        }
+        fn captured_on(&mut self) -> Option<String> {
+            self.0.map(str::to_owned)
+        }
+    }
+    let packet = icmpv4(8, 0, [0, 7, 0, 1], &[]);
+    let (metadata, packet) = Metadata::of_packet(0, &packet, 28).unwrap();
+    for (name, iif, start) in [
+        (None, None, "-"),
+        (None, Some(IfIndex(3)), "if3"),
+        (Some("en0\n"), Some(IfIndex(3)), r"en0\n"),
+    ] {
+        let metadata = Metadata { iif, ..metadata };
+        let event = Event::new(&metadata, packet);
+        let mut line = String::new();
+        text::write_event(&mut line, &event.as_ref(), &mut CapturedOn(name)).unwrap();
+        let rest = "- 10.0.0.1 > 10.0.0.2 echo-request id 7 seq 1 len 28";
+        assert_eq!(line, format!("{start} {rest}"));
+    }
 }

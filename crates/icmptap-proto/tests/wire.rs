@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use icmptap_proto::{
     BatchSize, BootId, Cpu, DecodeError, Families, Family, FlushInterval, Hook, Hooks, IfIndex,
-    Snaplen,
+    Netns, Snaplen,
     event::{Batch, Checksum, ChecksumState, EventRef},
     imp2, nlmsg,
     nlmsg::{Generic, Message},
@@ -189,14 +189,17 @@ fn every_field_of_an_event_arrives() {
     };
     with_event(record, |event| {
         assert_eq!(event.time_ns(), 43_201_123_456_789);
-        assert_eq!((event.cpu(), event.seq(), event.netns().0), (Cpu(0), 0, 42));
+        assert_eq!(
+            (event.cpu(), event.seq(), event.netns()),
+            (Some(Cpu(0)), Some(0), Some(Netns(42)))
+        );
         assert_eq!(
             (event.iif(), event.oif()),
             (Some(IfIndex(2)), Some(IfIndex(3)))
         );
         assert_eq!(
             (event.mark(), event.family(), event.hook()),
-            (77, Family::Ipv4, Hook::Prerouting)
+            (Some(77), Family::Ipv4, Some(Hook::Prerouting))
         );
         let vlan = event.vlan().unwrap();
         assert_eq!((vlan.id(), vlan.priority(), vlan.provider), (7, 3, true));
@@ -220,7 +223,10 @@ fn events_of_a_batch_are_numbered_in_order() {
         (batch.cpu, batch.seq, batch.count, batch.lost),
         (Cpu(3), 100, 3, 5)
     );
-    let numbers: Vec<u64> = batch.events().map(|event| event.unwrap().seq()).collect();
+    let numbers: Vec<u64> = batch
+        .events()
+        .map(|event| event.unwrap().seq().unwrap())
+        .collect();
     assert_eq!(numbers, [100, 101, 102]);
 }
 

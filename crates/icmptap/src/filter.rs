@@ -6,7 +6,7 @@
 //! library's file differently. A static program cannot load libraries; there
 //! `tcpdump -ddd`, which is libpcap behind a pipe, does the same.
 
-use icmptap_proto::{Program, ProgramTooLong};
+use icmptap_proto::{Hook, Program, ProgramTooLong, event::EventRef};
 
 pub(crate) mod direction;
 #[cfg(not(target_feature = "crt-static"))]
@@ -49,6 +49,39 @@ pub enum FilterError {
     /// The compiled filter is longer than any kernel accepts.
     #[error(transparent)]
     TooLong(#[from] ProgramTooLong),
+}
+
+/// A filter in tcpdump's language for events that are there already, such as those of a
+/// capture. [`Builder::filter`](crate::Builder::filter) is the one that the kernel runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter(Program);
+
+impl Filter {
+    /// Compiles an expression, as [`Builder::filter`](crate::Builder::filter) does.
+    ///
+    /// # Errors
+    /// The filter is not well formed, or there is no libpcap.
+    pub fn compile(expression: &str) -> Result<Self, FilterError> {
+        compile(expression).map(Self)
+    }
+
+    /// Whether it takes an event. It sees what was kept of the packet: one that asks for
+    /// bytes beyond that is not taken, and nor is one that asks for `inbound` or
+    /// `outbound` where the hook does not tell: forward, or none.
+    pub fn matches(&self, event: &EventRef<'_>) -> bool {
+        let is_outgoing = match event.hook() {
+            Some(Hook::Prerouting | Hook::Input) => Some(false),
+            Some(Hook::Output | Hook::Postrouting) => Some(true),
+            _ => None,
+        };
+        let Self(program) = self;
+        program.matches(event.packet(), event.original_len(), is_outgoing)
+    }
+
+    /// As [`Builder::overlooks_extension_headers`](crate::Builder::overlooks_extension_headers).
+    pub fn overlooks_extension_headers(&self) -> bool {
+        overlooks_extension_headers(&self.0)
+    }
 }
 
 /// Compiles an expression for packets that start with their IP header.
@@ -99,6 +132,48 @@ mod tests {
             returned.iter().all(|i| i.3 == 0 || i.3 >= 65_535),
             "{returned:?}"
         );
+    }
+
+    #[test]
+    fn a_filter_takes_events_as_the_kernel_would() {
+        use icmptap_proto::event::{Event, Metadata};
+        use icmptap_proto::testing::{icmpv4, icmpv6, icmpv6_behind};
+
+        let event = |packet: Vec<u8>| {
+            let len = packet.len() as u32;
+            let (metadata, packet) = Metadata::of_packet(0, &packet, len).unwrap();
+            Event::new(&metadata, packet)
+        };
+        let events = [
+            event(icmpv4(8, 0, [0, 7, 0, 1], &[0; 56])),
+            event(icmpv4(3, 4, [0, 0, 5, 20], &[])),
+            event(icmpv6(135, 0, [0; 4], &[0; 16])),
+            event(icmpv6_behind(
+                0,
+                &[58, 0, 5, 2, 0, 0, 1, 0],
+                &[143, 0, 0, 0, 0, 0, 0, 0],
+            )),
+        ];
+        for (expression, expected) in [
+            ("icmp", [true, true, false, false]),
+            ("icmp6", [false, false, true, true]),
+            ("icmp[icmptype] == icmp-echo", [true, false, false, false]),
+            ("host 10.0.0.2 and greater 80", [true, false, false, false]),
+            ("ip6[40] == 135", [false, false, true, false]),
+            ("net 2001:db8::/32", [false, false, true, true]),
+            ("dst host 10.0.0.1", [false; 4]),
+            ("icmp[4:2] = 7", [true, false, false, false]),
+            ("icmp[6:2] & 0xff = 20", [false, true, false, false]),
+            ("inbound", [false; 4]),
+            ("not tcp", [true; 4]),
+        ] {
+            let filter = Filter::compile(expression).unwrap();
+            let found: Vec<_> = events
+                .iter()
+                .map(|event| filter.matches(&event.as_ref()))
+                .collect();
+            assert_eq!(found, expected, "{expression}");
+        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub use builder::Builder;
 pub use client::Client;
 pub use error::{Error, Operation};
 #[cfg(feature = "pcap")]
-pub use filter::{FilterError, direction::AmbiguousDirection};
+pub use filter::{Filter, FilterError, direction::AmbiguousDirection};
 #[cfg(feature = "serde")]
 #[doc(inline)]
 pub use icmptap_proto::json;

@@ -5,11 +5,12 @@ use std::{
     time::Instant,
 };
 
+use icmptap_proto::PortId;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     net::{
-        AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType,
+        AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, getsockname,
         netlink::SocketAddrNetlink, recvfrom, sendto, socket_with, sockopt,
     },
 };
@@ -100,6 +101,14 @@ impl Socket {
                 .map_err(Error::io("set the receive buffer's size"))?;
         }
         self.receive_buffer()
+    }
+
+    /// Its address in its network namespace.
+    pub(crate) fn port(&self) -> Result<PortId, Error> {
+        getsockname(&self.fd)
+            .and_then(SocketAddrNetlink::try_from)
+            .map(|address| PortId(address.pid()))
+            .map_err(Error::io("read a netlink socket's address"))
     }
 
     /// Bytes of the receive buffer in force.

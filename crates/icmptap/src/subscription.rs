@@ -8,13 +8,14 @@ use std::{
 };
 
 use icmptap_proto::{
+    Protocol, SubscriptionId,
     event::{Event, EventRef},
     reply::{Info, Parameters},
     sequence::Lost,
 };
 
 use crate::{
-    Builder, Error, Events, Received, Stopper, Summary,
+    Builder, Client, Error, Events, Operation, Received, Stopper, Summary,
     core::Step,
     session::{Session, is_end},
 };
@@ -128,6 +129,25 @@ impl Subscription {
     #[must_use]
     pub fn module(&self) -> &Info {
         self.session.module()
+    }
+
+    /// Its number, which no other subscription has until the module is unloaded. `None`:
+    /// the module is too old to tell.
+    ///
+    /// # Errors
+    /// If the module cannot be asked, or the calling thread is in another network
+    /// namespace.
+    pub fn id(&self) -> Result<Option<SubscriptionId>, Error> {
+        let port = self.session.socket().port()?;
+        let all = match Client::open()?.subscriptions(false) {
+            Err(Error::ModuleTooOld { .. }) => return Ok(None),
+            all => all?,
+        };
+        let this = all
+            .iter()
+            .find(|other| other.port == port && other.protocol == Protocol::Generic);
+        this.map(|this| this.id)
+            .ok_or(Error::no_reply(Operation::GetSubscriptions, 1))
     }
 
     /// Bytes of the receive buffer in force (`SO_RCVBUF`).

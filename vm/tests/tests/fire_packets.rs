@@ -465,7 +465,8 @@ impl Reader {
 /// One packet at one hook: the same for all subscriptions that see it.
 fn moment(event: &Event) -> (u32, u64, u8) {
     let event = event.as_ref();
-    (event.cpu().0, event.time_ns(), event.hook().number())
+    let (cpu, hook) = (event.cpu().expect("tapped"), event.hook().expect("tapped"));
+    (cpu.0, event.time_ns(), hook.number())
 }
 
 /// What one CPU has done.
@@ -624,7 +625,11 @@ fn compare<'a>(events: &'a [Event], sent: &mut [Sent], delivered: &mut Tally) ->
     let mut ours_of_them = Vec::new();
     for whole in events {
         let event = whole.as_ref();
-        let (hook, family, packet) = (event.hook(), event.family(), event.packet());
+        let (hook, family, packet) = (
+            event.hook().expect("tapped"),
+            event.family(),
+            event.packet(),
+        );
         let what = || format!("{hook} {family}: {:x?}", &packet[..packet.len().min(200)]);
         assert_eq!(event.original_len() as usize, packet.len(), "{}", what());
         assert!(!event.is_truncated(), "{}", what());
@@ -728,7 +733,7 @@ fn compare_parts(
         assert_eq!((part.iif(), part.oif()), (whole.iif(), whole.oif()));
         assert_eq!(part.vlan(), whole.vlan());
         compared += kept as u64;
-        delivered.add(&what, &part.hook().to_string());
+        delivered.add(&what, &part.hook().expect("tapped").to_string());
     }
     reader.early = early;
     compared

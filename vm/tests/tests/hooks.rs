@@ -30,19 +30,19 @@ fn seen(heard: &Heard) -> BTreeMap<String, Vec<(Hook, bool)>> {
     let mut seen: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for event in &heard.events {
         let event = event.as_ref();
-        let (iif, oif) = match event.hook() {
+        let (iif, oif) = match event.hook().expect("tapped") {
             Hook::Prerouting | Hook::Input => (true, false),
             Hook::Forward => (true, true),
             _ => (false, true),
         };
         // Since 5.7, POST_ROUTING knows where a forwarded packet came from.
-        if event.hook() != Hook::Postrouting {
+        if event.hook() != Some(Hook::Postrouting) {
             assert_eq!(event.iif().is_some(), iif, "{event:?}");
         }
         assert_eq!(event.oif().is_some(), oif, "{event:?}");
         seen.entry(event.family().to_string())
             .or_default()
-            .push((event.hook(), is_request(&event)));
+            .push((event.hook().expect("tapped"), is_request(&event)));
     }
     seen
 }
@@ -128,7 +128,7 @@ fn a_router_sees_what_it_forwards() {
     let [left, right] = ["eth0", "eth1"].map(|name| routed.router.interface(name));
     for event in &heard.events {
         let event = event.as_ref();
-        if event.hook() == Hook::Forward && is_request(&event) {
+        if event.hook() == Some(Hook::Forward) && is_request(&event) {
             assert_eq!(event.iif().expect("in").0, left);
             assert_eq!(event.oif().expect("out").0, right);
         }
@@ -199,15 +199,15 @@ fn a_mark_is_that_of_the_moment_and_fragments_are_put_together_by_then() {
         .events
         .iter()
         .map(|event| event.as_ref())
-        .partition(|event| event.hook() == Hook::Input);
-    assert!(parts.iter().all(|part| part.mark() == 0));
+        .partition(|event| event.hook() == Some(Hook::Input));
+    assert!(parts.iter().all(|part| part.mark() == Some(0)));
     // Only the first one has a type; not all types were asked for.
     assert_eq!(parts.len(), 1);
     assert!(parts[0].is_fragment());
     let [whole] = whole[..] else {
         panic!("{whole:?}")
     };
-    assert_eq!(whole.mark(), 0x7000_0007);
+    assert_eq!(whole.mark(), Some(0x7000_0007));
     assert!(!whole.is_fragment() && !whole.is_truncated());
     assert_eq!(whole.original_len(), 4028);
     let data = &whole.packet()[44..];

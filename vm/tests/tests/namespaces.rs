@@ -18,7 +18,7 @@ fn inodes(listener: Listener) -> Vec<u64> {
     heard
         .events
         .iter()
-        .map(|event| event.as_ref().netns().0.into())
+        .map(|event| event.as_ref().netns().expect("tapped").0.into())
         .collect()
 }
 

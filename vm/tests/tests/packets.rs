@@ -312,7 +312,7 @@ fn a_tag_is_told_of_what_crosses_a_bridge() {
     assert_eq!(events.len(), count);
     for (event, (packet, hook, tag)) in events.iter().zip(expected) {
         let event = event.as_ref();
-        assert_eq!((event.hook(), event.vlan()), (hook, tag));
+        assert_eq!((event.hook(), event.vlan()), (Some(hook), tag));
         assert_eq!(event.packet(), packet);
     }
 }

@@ -21,12 +21,12 @@ fn check(events: &[Event], icmp_type: u8, from: std::net::Ipv4Addr, to: std::net
             let event = event.as_ref();
             assert_eq!(event.src(), Some(from.into()));
             assert_eq!(event.dst(), Some(to.into()));
-            assert_eq!(event.hook(), Hook::Prerouting);
+            assert_eq!(event.hook(), Some(Hook::Prerouting));
             assert_eq!(event.icmp_type_and_code(), Some((icmp_type, 0)));
             assert_eq!(event.original_len(), 84);
             assert_eq!(event.packet().len(), 84);
             assert!(!event.is_truncated() && !event.is_fragment() && !event.is_malformed());
-            assert_eq!(event.mark(), 0);
+            assert_eq!(event.mark(), Some(0));
             assert_eq!(event.vlan(), None);
             assert_eq!(event.oif(), None);
             match event.icmp().expect("ICMP").body {
@@ -73,7 +73,10 @@ fn requests_and_replies_each_arrive_once() {
         for event in &heard.events {
             let event = event.as_ref();
             assert_eq!(event.iif().map(|index| index.0), Some(index));
-            assert_eq!(u64::from(event.netns().0), namespace.inode());
+            assert_eq!(
+                event.netns().map(|netns| netns.0.into()),
+                Some(namespace.inode())
+            );
             assert!(
                 (before..=after).contains(&event.time()),
                 "{:?}",

@@ -159,21 +159,26 @@ fn without_null(schema: &mut schemars::Schema) {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Event {
-    /// When the hook saw it: RFC 3339, UTC, nanoseconds.
+    /// When it was seen: RFC 3339, UTC, nanoseconds.
     pub time: String,
     /// The same, in nanoseconds since 1970.
     pub time_ns: u64,
-    /// The CPU that saw it.
-    pub cpu: u32,
+    /// The CPU that saw it. Missing if another program captured it, like `seq`, `netns`,
+    /// `hook`, `mark` and `checksum_state`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u32>,
     /// The sequence number in the stream of its CPU.
-    pub seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
     /// Inode number of the network namespace.
-    pub netns: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub netns: Option<u32>,
     /// The name of the network namespace, as `ip netns` lists it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub netns_name: Option<String>,
     /// `prerouting`, `input`, `forward`, `output` or `postrouting`.
-    pub hook: Hook,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook: Option<Hook>,
     /// `ipv4` or `ipv6`.
     pub family: Family,
     /// The interface on which it arrived.
@@ -183,7 +188,8 @@ pub struct Event {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oif: Option<Interface>,
     /// The packet's mark.
-    pub mark: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<u32>,
     /// The VLAN tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vlan: Option<Vlan>,
@@ -210,7 +216,8 @@ pub struct Event {
     /// Whether the ICMP checksum is right.
     pub checksum: Checksum,
     /// What the kernel knew of the ICMP checksum.
-    pub checksum_state: ChecksumState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checksum_state: Option<ChecksumState>,
     /// The ICMP message. Missing in a later fragment and in a malformed packet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub icmp: Option<Icmp>,
@@ -226,9 +233,9 @@ impl Event {
         Self {
             time: format!("{time:.9}"),
             time_ns: event.time_ns(),
-            cpu: event.cpu().0,
+            cpu: event.cpu().map(|cpu| cpu.0),
             seq: event.seq(),
-            netns: event.netns().0,
+            netns: event.netns().map(|netns| netns.0),
             netns_name: None,
             hook: event.hook(),
             family: event.family(),
@@ -249,7 +256,7 @@ impl Event {
             malformed: event.is_malformed(),
             fragment_offset: event.fragment_offset().filter(|_| event.is_fragment()),
             checksum: event.checksum(),
-            checksum_state: event.checksum_state(),
+            checksum_state: event.is_tapped().then(|| event.checksum_state()),
             icmp: match (event.icmp(), event.icmp_type_and_code()) {
                 (Some(message), _) => Some(Icmp::new(&message)),
                 (None, Some((number, code))) => Some(Icmp::of_unknown_family(number, code)),

@@ -94,7 +94,7 @@ pub fn walk(event: &EventRef<'_>) -> usize {
         // A few are in the event's header; those of the packet have bytes.
         limit: 8 + event.packet().len(),
     };
-    steps.show(event.hook());
+    event.hook().into_iter().for_each(|hook| steps.show(hook));
     steps.show(event.family());
     let known = (
         (event.time(), event.netns(), event.iif(), event.oif()),

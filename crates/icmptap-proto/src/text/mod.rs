@@ -44,6 +44,12 @@ pub trait Style {
         None
     }
 
+    /// The name of the interface on which another program captured the event. If it is
+    /// not known, the interface's index is written, if there is one.
+    fn captured_on(&mut self) -> Option<String> {
+        None
+    }
+
     /// What to write before and after the ICMP message, such as a colour.
     fn message(&mut self, message: &Icmp<'_>) -> (&'static str, &'static str) {
         let _ = message;
@@ -58,7 +64,8 @@ pub trait Style {
 }
 
 /// Writes the line of an event, without the end of the line:
-/// `eth0 prerouting 10.0.0.1 > 10.0.1.2 echo-request id 7 seq 1 len 84`.
+/// `eth0 prerouting 10.0.0.1 > 10.0.1.2 echo-request id 7 seq 1 len 84`. Of an event that
+/// another program captured, the hook is `-`.
 ///
 /// # Errors
 /// Those of `out`.
@@ -68,7 +75,10 @@ pub fn write_event(
     style: &mut impl Style,
 ) -> fmt::Result {
     interfaces(out, event, style)?;
-    write!(out, " {} ", event.hook())?;
+    match event.hook() {
+        Some(hook) => write!(out, " {hook} ")?,
+        None => out.write_str(" - ")?,
+    }
     match event.addresses() {
         Some((src, dst)) => write!(out, "{src} > {dst} ")?,
         None => write!(out, "? > ? ")?,
@@ -115,15 +125,21 @@ fn interfaces(
     style: &mut impl Style,
 ) -> fmt::Result {
     let (iif, oif) = match event.hook() {
-        Hook::Prerouting | Hook::Input => (event.iif(), None),
-        Hook::Output | Hook::Postrouting => (None, event.oif()),
+        Some(Hook::Prerouting | Hook::Input) => (event.iif(), None),
+        Some(Hook::Output | Hook::Postrouting) => (None, event.oif()),
         _ => (event.iif(), event.oif()),
     };
-    let mut interface =
-        |out: &mut dyn fmt::Write, index| match style.interface(event.netns(), index) {
-            Some(name) => write!(out, "{}", Name::from(name.as_str())),
-            None => write!(out, "if{index}"),
+    let Some(netns) = event.netns() else {
+        return match (style.captured_on(), iif.or(oif)) {
+            (Some(name), _) => write!(out, "{}", Name::from(name.as_str())),
+            (None, Some(index)) => write!(out, "if{index}"),
+            (None, None) => out.write_char('-'),
         };
+    };
+    let mut interface = |out: &mut dyn fmt::Write, index| match style.interface(netns, index) {
+        Some(name) => write!(out, "{}", Name::from(name.as_str())),
+        None => write!(out, "if{index}"),
+    };
     match (iif, oif) {
         (Some(iif), Some(oif)) => {
             interface(out, iif)?;

@@ -77,7 +77,7 @@ fn add(fold: &mut Fold, event: &EventRef<'_>) -> Result<()> {
     fold.add(&Event {
         time_ns: event.time_ns(),
         interface: event.iif().map_or(0, |index| index.0),
-        mark: event.mark(),
+        mark: event.mark().unwrap_or(0),
         len: event.original_len(),
         caplen: event.packet().len() as u32,
         src: src.to_bits(),

@@ -128,7 +128,10 @@ pub(crate) fn a_namespace_is_made(watch: &Watch, tally: &mut Tally) {
     other.run("ping -c 1 127.0.0.1");
     let heard = listener.stop();
     let there = |netns: u32| u64::from(netns) == other.inode();
-    let events = heard.events.iter().map(|event| event.as_ref().netns().0);
+    let events = heard
+        .events
+        .iter()
+        .map(|event| event.as_ref().netns().expect("tapped").0);
     // Out and in, request and reply, at two hooks each.
     assert_eq!(events.filter(|netns| there(*netns)).count(), 8);
     assert_living(0, 0);

@@ -64,7 +64,7 @@ fn from_a_namespace_of_the_hosts_own() {
     let inodes: Vec<u64> = heard
         .events
         .iter()
-        .map(|event| event.as_ref().netns().0.into())
+        .map(|event| event.as_ref().netns().expect("tapped").0.into())
         .collect();
     assert_eq!(inodes, [foreign.namespace.inode(), later.namespace.inode()]);
 }
@@ -157,7 +157,7 @@ fn a_foreign_namespace_has_no_room_for_our_hooks() {
         let mut inodes: Vec<u64> = heard
             .events
             .iter()
-            .map(|event| event.as_ref().netns().0.into())
+            .map(|event| event.as_ref().netns().expect("tapped").0.into())
             .collect();
         inodes.dedup();
         assert_eq!(inodes, [next.namespace.inode(), own.inode()]);
