@@ -23,6 +23,7 @@ pub(crate) struct Args {
 /// Those that others are to build on, each with the features that are listed.
 const CRATES: &[(&str, &str)] = &[
     ("icmptap", "pcap,serde,tokio"),
+    ("icmptap-capture", ""),
     ("icmptap-proto", "interfaces,serde"),
 ];
 
@@ -30,10 +31,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     for (package, features) in CRATES {
         let listing = listing(package, features)
             .with_context(|| format!("cannot list the API of {package}"))?;
+        let with = match *features {
+            "" => String::new(),
+            features => format!(", with the features {features}"),
+        };
         let text = format!(
             "# Made by `cargo xtask gen-api`. Do not edit.\n\
              #\n\
-             # The public items of {package}, with the features {features}.\n\n{listing}"
+             # The public items of {package}{with}.\n\n{listing}"
         );
         let path = format!("docs/api/{package}.txt");
         generated::write_or_check(&path, &text, "gen-api", args.check)?;

@@ -1,0 +1,94 @@
+//! Writes pcap: packets from their IP header on, and when they were seen. All else that an
+//! event has, and losses, have no place in it.
+
+use std::io::{self, Write};
+
+use icmptap_proto::event::EventRef;
+
+use super::{NANOSECONDS, SECOND};
+use crate::{link, output::Output};
+
+/// Writes events as pcap with times in nanoseconds.
+///
+/// As with [`PcapngWriter`](crate::PcapngWriter), only whole packets are handed to the
+/// [`Write`].
+#[derive(Debug)]
+pub struct PcapWriter<W> {
+    out: Output<W>,
+    snaplen: u32,
+}
+
+impl<W: Write> PcapWriter<W> {
+    /// Begins a file of packets of which at most `snaplen` bytes were kept; 0: no limit.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn new(out: W, snaplen: u32) -> io::Result<Self> {
+        let mut writer = Self {
+            out: Output::new(out),
+            snaplen,
+        };
+        writer.begin()?;
+        Ok(writer)
+    }
+
+    /// Goes on in another file. Gives the finished one.
+    ///
+    /// # Errors
+    /// If what waits cannot be written.
+    pub fn rotate(&mut self, out: W) -> io::Result<W> {
+        let finished = self.out.rotate(out)?;
+        self.begin()?;
+        Ok(finished)
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        let out = self.out.waiting();
+        out.extend(NANOSECONDS.to_le_bytes());
+        out.extend(2u16.to_le_bytes());
+        out.extend(4u16.to_le_bytes());
+        // Two words that are not used.
+        out.extend([0; 8]);
+        out.extend(self.snaplen.to_le_bytes());
+        out.extend(link::RAW.to_le_bytes());
+        self.flush()
+    }
+
+    /// Bytes of this file, those that wait included.
+    pub fn file_size(&self) -> u64 {
+        self.out.len()
+    }
+
+    /// Whether [`flush`](Self::flush) has something to do.
+    pub fn has_waiting(&self) -> bool {
+        self.out.has_waiting()
+    }
+
+    /// Writes an event's packet.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn event(&mut self, event: &EventRef<'_>) -> io::Result<()> {
+        let (time, packet) = (event.time_ns(), event.packet());
+        // Seconds are unsigned here, and last until 2106.
+        let seconds = u32::try_from(time / SECOND).unwrap_or(u32::MAX);
+        for word in [
+            seconds,
+            (time % SECOND) as u32,
+            packet.len() as u32,
+            event.original_len(),
+        ] {
+            self.out.waiting().extend(word.to_le_bytes());
+        }
+        self.out.waiting().extend(packet);
+        self.out.flush_if_full()
+    }
+
+    /// Hands over what waits, and flushes the file.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

@@ -1,0 +1,279 @@
+//! Writes pcapng. What stands in a capture, and how other programs show it, is in
+//! `docs/captures.md`.
+
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+};
+
+use icmptap_proto::{Cpu, Hook, IfIndex, Netns, event::EventRef, sequence::Lost};
+
+use super::blocks::{self, code};
+use crate::{Session, Totals, journal, link, note, output::Output};
+
+/// Interface blocks that a section has at most: those after it share one. Each packet says
+/// itself what it came by, so that nothing is lost but the name.
+const MAX_INTERFACES: usize = 16 << 10;
+
+/// What a file begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// The program that captured, with its version.
+    pub application: String,
+    /// The system it ran on.
+    pub system: Option<String>,
+    /// Bytes that were kept of a packet; 0: no limit.
+    pub snaplen: u32,
+    /// Whose events they are, if that is known and the same for all.
+    pub session: Option<Session>,
+}
+
+/// What an interface block is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Interface {
+    netns: Option<Netns>,
+    index: Option<IfIndex>,
+    hook: Option<Hook>,
+}
+
+/// The shared interface, once there are too many, and for counters without any.
+const NO_INTERFACE: Interface = Interface {
+    netns: None,
+    index: None,
+    hook: None,
+};
+
+/// Writes events and losses as pcapng.
+///
+/// Only whole blocks are handed to the [`Write`], and many at a time: [`flush`](Self::flush)
+/// hands over what waits. A program that is killed leaves a file that is whole up to the
+/// last flush.
+#[derive(Debug)]
+pub struct PcapngWriter<W> {
+    out: Output<W>,
+    section: Section,
+    part: u32,
+    interfaces: HashMap<Interface, u32>,
+    /// Losses that the next packet of that CPU has to tell of.
+    dropped: HashMap<(Session, Cpu), u64>,
+    /// Of the last packet.
+    time_ns: u64,
+}
+
+impl<W: Write> PcapngWriter<W> {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn new(out: W, section: Section) -> io::Result<Self> {
+        let mut writer = Self {
+            out: Output::new(out),
+            section,
+            part: 0,
+            interfaces: HashMap::new(),
+            dropped: HashMap::new(),
+            time_ns: 0,
+        };
+        writer.begin()?;
+        Ok(writer)
+    }
+
+    /// Ends this file without counters and goes on in another. Gives the finished one.
+    ///
+    /// # Errors
+    /// If what waits cannot be written.
+    pub fn rotate(&mut self, out: W) -> io::Result<W> {
+        let finished = self.out.rotate(out)?;
+        self.part = self.part.saturating_add(1);
+        self.interfaces.clear();
+        self.begin()?;
+        Ok(finished)
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        let Self {
+            out, section, part, ..
+        } = self;
+        blocks::section_header(out.waiting(), |options| {
+            if let Some(system) = &section.system {
+                options.add(code::SHB_OS, system.as_bytes());
+            }
+            options.add(code::SHB_USERAPPL, section.application.as_bytes());
+            if let Some(session) = &section.session {
+                options.note(note::ENTERPRISE, &note::section(session, *part));
+            }
+        });
+        self.flush()
+    }
+
+    /// Bytes of this file, those that wait included.
+    pub fn file_size(&self) -> u64 {
+        self.out.len()
+    }
+
+    /// Whether [`flush`](Self::flush) has something to do.
+    pub fn has_waiting(&self) -> bool {
+        self.out.has_waiting()
+    }
+
+    /// Writes an event, of this session if the module saw it. `name` gives an
+    /// interface's name.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn event(
+        &mut self,
+        session: Option<&Session>,
+        event: &EventRef<'_>,
+        mut name: impl FnMut(Option<Netns>, IfIndex) -> Option<String>,
+    ) -> io::Result<()> {
+        let (netns, hook) = (event.netns(), event.hook());
+        let at = |index| Interface { netns, index, hook };
+        let (main, other) = match hook {
+            Some(Hook::Output | Hook::Postrouting) => (event.oif(), None),
+            Some(Hook::Prerouting | Hook::Input) => (event.iif(), None),
+            Some(_) => (event.iif().or(event.oif()), event.oif()),
+            None => (event.iif().or(event.oif()), None),
+        };
+        let interface = self.interface(at(main), &mut name);
+        // So that its name is in the file as well.
+        if other.is_some() {
+            self.interface(at(other), &mut name);
+        }
+        let dropped = match (session, event.cpu()) {
+            (Some(session), Some(cpu)) => self.dropped.remove(&(*session, cpu)),
+            _ => None,
+        };
+        let direction: Option<u32> = match hook {
+            Some(Hook::Prerouting | Hook::Input) => Some(1),
+            Some(Hook::Output | Hook::Postrouting) => Some(2),
+            _ => None,
+        };
+        self.time_ns = event.time_ns();
+        blocks::packet(
+            self.out.waiting(),
+            interface,
+            event.time_ns(),
+            event.original_len(),
+            event.packet(),
+            |options| {
+                if let Some(flags) = direction {
+                    options.add(code::EPB_FLAGS, &flags.to_le_bytes());
+                }
+                if let Some(count) = dropped {
+                    options.add(code::EPB_DROPCOUNT, &count.to_le_bytes());
+                }
+                if let Some(cpu) = event.cpu() {
+                    options.add(code::EPB_QUEUE, &cpu.0.to_le_bytes());
+                }
+                options.note(note::ENTERPRISE, &note::packet(session, event));
+            },
+        );
+        self.out.flush_if_full()
+    }
+
+    /// The number of an interface's block, which is written if there is none yet.
+    fn interface(
+        &mut self,
+        mut interface: Interface,
+        name: &mut dyn FnMut(Option<Netns>, IfIndex) -> Option<String>,
+    ) -> u32 {
+        if let Some(number) = self.interfaces.get(&interface) {
+            return *number;
+        }
+        if self.interfaces.len() >= MAX_INTERFACES {
+            interface = NO_INTERFACE;
+            if let Some(number) = self.interfaces.get(&interface) {
+                return *number;
+            }
+        }
+        let Interface { netns, index, hook } = interface;
+        let name = index.and_then(|index| name(netns, index));
+        let shown = match (&name, index) {
+            (Some(name), _) => name.clone(),
+            (None, Some(index)) => format!("if{index}"),
+            (None, None) => "-".to_owned(),
+        };
+        blocks::interface(
+            self.out.waiting(),
+            link::RAW as u16,
+            self.section.snaplen,
+            |options| {
+                let (full_name, description) = match (netns, hook) {
+                    (Some(netns), Some(hook)) => {
+                        let index =
+                            index.map_or_else(String::new, |index| format!(", index {index}"));
+                        (
+                            format!("{shown}@{netns}:{hook}"),
+                            format!(
+                                "ICMP at {hook} of {shown}{index}, in network namespace {netns}"
+                            ),
+                        )
+                    }
+                    _ => (
+                        shown.clone(),
+                        format!("ICMP of {shown}, at no hook that is known"),
+                    ),
+                };
+                options.add(code::IF_NAME, full_name.as_bytes());
+                options.add(code::IF_DESCRIPTION, description.as_bytes());
+                if let (Some(netns), Some(index), Some(name)) = (netns, index, &name) {
+                    options.note(note::ENTERPRISE, &note::interface(netns, index, name));
+                }
+            },
+        );
+        let number = self.interfaces.len() as u32;
+        self.interfaces.insert(interface, number);
+        number
+    }
+
+    /// Writes a loss, which was noticed at this time (nanoseconds since 1970).
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn lost(&mut self, session: &Session, lost: Lost, time_ns: u64) -> io::Result<()> {
+        let dropped = self.dropped.entry((*session, lost.cpu)).or_default();
+        *dropped = dropped.saturating_add(lost.count);
+        blocks::journal(self.out.waiting(), &journal::entry(session, lost, time_ns));
+        self.out.flush_if_full()
+    }
+
+    /// Writes the counters of a session that has ended at this time. They are the last of
+    /// it, and the only ones.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn totals(&mut self, session: &Session, totals: &Totals, time_ns: u64) -> io::Result<()> {
+        // There is one already, if there was an event.
+        let interface = match self.interfaces.is_empty() {
+            true => self.interface(NO_INTERFACE, &mut |_, _| None),
+            false => 0,
+        };
+        let counters = totals.summary.counters;
+        blocks::statistics(self.out.waiting(), interface, time_ns, |options| {
+            for (code, count) in [
+                (code::ISB_IFDROP, counters.lost()),
+                (code::ISB_FILTERACCEPT, counters.matched),
+                (code::ISB_OSDROP, counters.lost()),
+                (code::ISB_USRDELIV, counters.delivered),
+            ] {
+                options.add(code, &count.to_le_bytes());
+            }
+            options.note(note::ENTERPRISE, &note::totals(session, totals));
+        });
+        self.flush()
+    }
+
+    /// When the last packet was seen: nanoseconds since 1970; 0 before the first.
+    pub fn last_time_ns(&self) -> u64 {
+        self.time_ns
+    }
+
+    /// Hands over what waits, and flushes the file.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

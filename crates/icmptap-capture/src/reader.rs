@@ -1,0 +1,249 @@
+//! Reads captures, ours and anybody's.
+
+use std::{io::Read, sync::Arc};
+
+use icmptap_proto::event::{Event, Metadata};
+
+use crate::{
+    InterfaceName, ReadError, Session, SessionLost, Totals,
+    input::Input,
+    link,
+    note::Note,
+    pcap::reader::Pcap,
+    pcapng::reader::{Block, Pcapng},
+};
+
+/// What a capture holds, in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Item {
+    /// A file of ours begins, or goes on: of this session, and as which file of a
+    /// rotation, from 0.
+    Section {
+        /// Whose events are in it.
+        session: Session,
+        /// 0 unless files before this one have the beginning.
+        part: u32,
+    },
+    /// The name that an interface had. It comes before the interface's first packet.
+    Interface(InterfaceName),
+    /// An ICMP packet.
+    Event(Captured),
+    /// Packets that did not make it, at the place where they are missing.
+    Lost(SessionLost),
+    /// The counters at the end of a session.
+    Totals {
+        /// Whose counters.
+        session: Session,
+        /// What was counted.
+        totals: Totals,
+    },
+    /// Packets that another program, which wrote the capture, says to have lost.
+    Dropped {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// An ICMP packet of a capture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Captured {
+    /// The packet. [`is_tapped`](icmptap_proto::event::EventRef::is_tapped) says whether the
+    /// module saw it.
+    pub event: Event,
+    /// Whose event it is, if the module saw it.
+    pub session: Option<Session>,
+    /// Packets that the capture says were lost before it: of ours, those of the same CPU
+    /// since the packet before; they are [`Item::Lost`] as well.
+    pub dropped: u64,
+    /// The name that the capture has for its interface.
+    pub interface: Option<Arc<str>>,
+}
+
+/// What a capture holds beside ICMP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PassedOver {
+    /// Packets that are no ICMP.
+    pub other_packets: u64,
+    /// Packets whose headers are not known here, of interfaces of this link type, or of
+    /// several, of which this is the first.
+    pub unknown_link: Option<u32>,
+}
+
+/// A packet with its headers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame<'a> {
+    pub(crate) link_type: u32,
+    pub(crate) time_ns: u64,
+    pub(crate) original_len: u32,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// The event of a packet that another program captured. `None`: it is not ICMP.
+    fn event(&self) -> Option<Event> {
+        let link = link::header(self.link_type, self.bytes)?;
+        let packet = self.bytes.get(link.ip..)?;
+        let original_len = self.original_len.checked_sub(link.ip as u32)?;
+        let (mut metadata, packet) = Metadata::of_packet(self.time_ns, packet, original_len)?;
+        if let Some(vlan) = link.vlan {
+            metadata = metadata.with_vlan(vlan);
+        }
+        (metadata.iif, metadata.oif) = (link.iif, link.oif);
+        Some(Event::new(&metadata, packet))
+    }
+}
+
+/// Reads a capture: pcapng or pcap, whatever the byte order, from a file or a pipe.
+///
+/// It gives what is whole. If the rest is cut or damaged, one error comes last, which says
+/// where.
+#[derive(Debug)]
+pub struct Reader<R> {
+    input: Input<R>,
+    state: State,
+    passed_over: PassedOver,
+}
+
+#[derive(Debug)]
+enum State {
+    Start,
+    Pcapng { pcapng: Pcapng, has_start: bool },
+    Pcap(Pcap),
+    Ended,
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads from there. What it is shows with the first item.
+    pub fn new(read: R) -> Self {
+        Self {
+            input: Input::new(read),
+            state: State::Start,
+            passed_over: PassedOver::default(),
+        }
+    }
+
+    /// What was read and is no ICMP.
+    pub fn passed_over(&self) -> PassedOver {
+        self.passed_over
+    }
+
+    fn open(&mut self) -> Result<State, ReadError> {
+        if !self.input.begin(4)? {
+            return Err(ReadError::Empty);
+        }
+        let start = self.input.piece();
+        if Pcapng::recognize(start) {
+            Ok(State::Pcapng {
+                pcapng: Pcapng::new(),
+                has_start: true,
+            })
+        } else if let Some(recognized) = Pcap::recognize(start) {
+            Pcap::open(&mut self.input, recognized).map(State::Pcap)
+        } else {
+            Err(ReadError::NotACapture {
+                start: start.to_vec(),
+            })
+        }
+    }
+
+    fn advance(&mut self) -> Result<Option<Item>, ReadError> {
+        loop {
+            match &mut self.state {
+                State::Start => self.state = self.open()?,
+                State::Ended => return Ok(None),
+                State::Pcap(pcap) => {
+                    let Some(frame) = pcap.next(&mut self.input)? else {
+                        return Ok(None);
+                    };
+                    match frame.event() {
+                        Some(event) => {
+                            return Ok(Some(Item::Event(Captured {
+                                event,
+                                session: None,
+                                dropped: 0,
+                                interface: None,
+                            })));
+                        }
+                        None => self.passed_over.other_packets += 1,
+                    }
+                }
+                State::Pcapng { pcapng, has_start } => {
+                    let has_start = std::mem::take(has_start);
+                    let Some(block) = pcapng.next(&mut self.input, has_start)? else {
+                        return Ok(None);
+                    };
+                    if let Some(item) = item(block, &mut self.passed_over) {
+                        return Ok(Some(item));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a block of pcapng is, unless it is of no interest.
+fn item(block: Block<'_>, passed_over: &mut PassedOver) -> Option<Item> {
+    match block {
+        Block::Packet {
+            frame,
+            dropped,
+            note: Some(Note::Packet { session, metadata }),
+            interface,
+        } => {
+            let metadata = Metadata {
+                time_ns: frame.time_ns,
+                original_len: frame.original_len,
+                ..metadata
+            };
+            Some(Item::Event(Captured {
+                event: Event::new(&metadata, frame.bytes),
+                session,
+                dropped,
+                interface,
+            }))
+        }
+        Block::Packet {
+            frame,
+            dropped,
+            interface,
+            ..
+        } => match frame.event() {
+            Some(event) => Some(Item::Event(Captured {
+                event,
+                session: None,
+                dropped,
+                interface,
+            })),
+            None => {
+                passed_over.other_packets += 1;
+                None
+            }
+        },
+        Block::Lost(lost) => Some(Item::Lost(lost)),
+        Block::Note(Note::Section { session, part }) => Some(Item::Section { session, part }),
+        Block::Note(Note::Interface(name)) => Some(Item::Interface(name)),
+        Block::Note(Note::Totals { session, totals }) => Some(Item::Totals { session, totals }),
+        Block::Dropped(count) => Some(Item::Dropped { count }),
+        Block::UnknownLink(link_type) => {
+            passed_over.unknown_link.get_or_insert(link_type);
+            None
+        }
+        Block::Note(Note::Packet { .. }) | Block::Other => None,
+    }
+}
+
+impl<R: Read> Iterator for Reader<R> {
+    type Item = Result<Item, ReadError>;
+
+    /// The next item. After an error it ends.
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.advance().transpose();
+        if !matches!(next, Some(Ok(_))) {
+            self.state = State::Ended;
+        }
+        next
+    }
+}
