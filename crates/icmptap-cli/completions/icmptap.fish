@@ -27,15 +27,29 @@ end
 complete -c icmptap -n "__fish_icmptap_needs_command" -s h -l help -d 'Print help'
 complete -c icmptap -n "__fish_icmptap_needs_command" -s V -l version -d 'Print version'
 complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "listen" -d 'Print ICMP messages as the kernel sees them, and what was lost'
+complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "read" -d 'Print the ICMP messages of captures, ours or other programs\''
 complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "subscriptions" -d 'Print who listens, to what, and what became of it'
 complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "stats" -d 'Print how much was matched, delivered and lost'
 complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "info" -d 'Print what the kernel module is and can do'
 complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "types" -d 'Print the names and numbers of ICMP types, as --type takes them'
 complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "imp2" -d 'Print who sends ICMP to whom, over the IMP2 protocol'
 complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s o -l output -d 'How to print' -r -f -a "text\t'Lines for people'
-json\t'One JSON object per line'"
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s o -l output -d 'How to print; as text unless told otherwise, and with --write as pcapng' -r -f -a "text\t'Lines for people'
+json\t'One JSON object per line'
+pcapng\t'A capture with all that is known, losses included'
+pcap\t'A capture of packets and times, which every program reads'"
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s w -l write -d 'Write the events to this file as pcapng, or as pcap if its name ends so or -o says it; `-`: to stdout' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s C -l rotate-size -d 'With --write: go on in another file when this one is larger than so many millions of bytes (or K, M or G: 1024-based); FILE1, FILE2 and so on' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s G -l rotate-time -d 'With --write: go on in another file after so many seconds. FILE may have strftime(3)\'s signs in it, such as %H%M%S; if not, it is overwritten' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s W -l rotate-files -d 'With -C: so many files, which are then overwritten from the first. With -G: stop after so many' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s c -l count -d 'Stop after this many events' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l time -d 'How a line of text begins' -r -f -a "clock\t'The time of day'
+date\t'Date and time of day'
+delta\t'Seconds since the line before; less than 0 where CPUs\' events cross'
+epoch\t'Seconds since 1970, in UTC'"
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l color -l colour -d 'When to colour lines of text: errors, redirects, neighbour discovery and multicast listeners, and what is wrong with a packet. `auto`: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l duration -d 'Stop after this time' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l hook -d 'Where to look; several with commas' -r -f -a "prerouting\t''
 input\t''
@@ -46,26 +60,50 @@ complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l family -d 'Wh
 ipv6\t''"
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l type -d 'ICMP types to look for, by number or by name, which may be of either family (see `icmptap types`): echo-request,packet-too-big,3' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s i -l interface -d 'Only what comes in or leaves by this interface of the network namespace; where it is a port of a bridge or in a VRF, the bridge\'s or VRF\'s name finds more than its own' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l filter -d 'The same as FILTER, as one argument' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l snaplen -d 'Bytes to keep of a packet, from its IP header on' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l sample -d 'Take one packet in so many; the others are counted as sampled out' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l rate -d 'Take so many events per second at most; the others are counted as lost' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l batch -d 'Size of a full batch of events' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l flush-interval -d 'Longest time an event may wait in a batch; 0: none waits' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l rcvbuf -d 'Size of the receive buffer, such as 512K or 16M' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l time -d 'How a line of text begins' -r -f -a "clock\t'The time of day'
-date\t'Date and time of day'
-delta\t'Seconds since the line before; less than 0 where CPUs\' events cross'
-epoch\t'Seconds since 1970, in UTC'"
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l color -l colour -d 'When to colour lines of text: errors, redirects, neighbour discovery and multicast listeners, and what is wrong with a packet. `auto`: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
-always\t''
-never\t''"
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l filter -d 'The same as FILTER, as one argument' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l all-netns -d 'Look in every network namespace, those to come included; an interface is one of a single namespace, so not with --interface'
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l drop -d 'Drop the packets that are wanted, while this runs'
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s n -l numeric -d 'Print interfaces and network namespaces as numbers'
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s v -l verbose -d 'Print more of each packet as text: how many bytes were kept, TTL, mark, whether the checksum is good, and what the kernel knew of it'
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s q -l quiet -d 'Leave out the first line and the counters at the end; losses and errors still go to stderr'
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l all-netns -d 'Look in every network namespace, those to come included; an interface is one of a single namespace, so not with --interface'
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l drop -d 'Drop the packets that are wanted, while this runs'
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s o -l output -d 'How to print; as text unless told otherwise, and with --write as pcapng' -r -f -a "text\t'Lines for people'
+json\t'One JSON object per line'
+pcapng\t'A capture with all that is known, losses included'
+pcap\t'A capture of packets and times, which every program reads'"
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s w -l write -d 'Write the events to this file as pcapng, or as pcap if its name ends so or -o says it; `-`: to stdout' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s C -l rotate-size -d 'With --write: go on in another file when this one is larger than so many millions of bytes (or K, M or G: 1024-based); FILE1, FILE2 and so on' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s G -l rotate-time -d 'With --write: go on in another file after so many seconds. FILE may have strftime(3)\'s signs in it, such as %H%M%S; if not, it is overwritten' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s W -l rotate-files -d 'With -C: so many files, which are then overwritten from the first. With -G: stop after so many' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s c -l count -d 'Stop after this many events' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l time -d 'How a line of text begins' -r -f -a "clock\t'The time of day'
+date\t'Date and time of day'
+delta\t'Seconds since the line before; less than 0 where CPUs\' events cross'
+epoch\t'Seconds since 1970, in UTC'"
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l color -l colour -d 'When to colour lines of text: errors, redirects, neighbour discovery and multicast listeners, and what is wrong with a packet. `auto`: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l hook -d 'Where to look; several with commas' -r -f -a "prerouting\t''
+input\t''
+forward\t''
+output\t''
+postrouting\t''"
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l family -d 'What to look for; several with commas' -r -f -a "ipv4\t''
+ipv6\t''"
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l type -d 'ICMP types to look for, by number or by name, which may be of either family (see `icmptap types`): echo-request,packet-too-big,3' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s i -l interface -d 'Only what comes in or leaves by this interface of the network namespace; where it is a port of a bridge or in a VRF, the bridge\'s or VRF\'s name finds more than its own' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l filter -d 'The same as FILTER, as one argument' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s n -l numeric -d 'Print interfaces and network namespaces as numbers'
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s v -l verbose -d 'Print more of each packet as text: how many bytes were kept, TTL, mark, whether the checksum is good, and what the kernel knew of it'
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s q -l quiet -d 'Leave out the first line and the counters at the end; losses and errors still go to stderr'
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l netns -d 'Print of which network namespace a packet is'
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c icmptap -n "__fish_icmptap_using_subcommand subscriptions" -s o -l output -d 'How to print' -r -f -a "text\t'Lines for people'
 json\t'One JSON object per line'"
 complete -c icmptap -n "__fish_icmptap_using_subcommand subscriptions" -l all-netns -d 'Those of every network namespace'
@@ -86,10 +124,11 @@ complete -c icmptap -n "__fish_icmptap_using_subcommand imp2" -s o -l output -d 
 json\t'One JSON object per line'"
 complete -c icmptap -n "__fish_icmptap_using_subcommand imp2" -s c -l count -d 'Stop after this many packets' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand imp2" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen subscriptions stats info types imp2 help" -f -a "listen" -d 'Print ICMP messages as the kernel sees them, and what was lost'
-complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen subscriptions stats info types imp2 help" -f -a "subscriptions" -d 'Print who listens, to what, and what became of it'
-complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen subscriptions stats info types imp2 help" -f -a "stats" -d 'Print how much was matched, delivered and lost'
-complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen subscriptions stats info types imp2 help" -f -a "info" -d 'Print what the kernel module is and can do'
-complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen subscriptions stats info types imp2 help" -f -a "types" -d 'Print the names and numbers of ICMP types, as --type takes them'
-complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen subscriptions stats info types imp2 help" -f -a "imp2" -d 'Print who sends ICMP to whom, over the IMP2 protocol'
-complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen subscriptions stats info types imp2 help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "listen" -d 'Print ICMP messages as the kernel sees them, and what was lost'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "read" -d 'Print the ICMP messages of captures, ours or other programs\''
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "subscriptions" -d 'Print who listens, to what, and what became of it'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "stats" -d 'Print how much was matched, delivered and lost'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "info" -d 'Print what the kernel module is and can do'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "types" -d 'Print the names and numbers of ICMP types, as --type takes them'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "imp2" -d 'Print who sends ICMP to whom, over the IMP2 protocol'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,15 +1,14 @@
 //! What the user may say, and what the exit codes mean.
 
+mod events;
+
 use std::time::Duration;
 
-use clap::{ArgAction, ColorChoice, Parser, Subcommand, ValueEnum, value_parser};
+use clap::{Parser, Subcommand, ValueEnum, value_parser};
 use icmptap::{Error, Family, FilterError, Hook, SubscribeOption};
 
-use crate::{
-    text::TimeStyle,
-    types::TypeName,
-    values::{WrongValue, duration, interval, size},
-};
+pub(crate) use self::events::{CaptureFormat, Destination, Printing, Selection};
+use crate::values::{WrongValue, duration, interval, size};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -30,6 +29,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Listen(Box<Listen>),
+    Read(Box<Read>),
     Subscriptions(Subscriptions),
     Stats(Stats),
     Info(Info),
@@ -48,39 +48,21 @@ pub(crate) enum Command {
 /// want it.
 ///
 /// A time is in seconds, or has a unit: 10, 1.5, 500ms, 2m, 100us.
+///
+/// --write (-w) keeps the events in a capture instead of printing them: `icmptap read`
+/// gives all of it back, and Wireshark, tshark and tcpdump read it too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Listen {
-    /// How to print
-    #[arg(short, long, value_enum, default_value_t = Format::Text)]
-    pub(crate) output: Format,
-
-    /// Stop after this many events
-    #[arg(short = 'c', long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
-    pub(crate) count: Option<u64>,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
 
     /// Stop after this time
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) duration: Option<Duration>,
 
-    /// Where to look; several with commas
-    #[arg(long = "hook", value_name = "HOOK", value_enum, value_delimiter = ',', action = ArgAction::Append)]
-    pub(crate) hooks: Vec<HookName>,
-
-    /// What to look for; several with commas
-    #[arg(long = "family", value_name = "FAMILY", value_enum, value_delimiter = ',', action = ArgAction::Append)]
-    pub(crate) families: Vec<FamilyName>,
-
-    /// ICMP types to look for, by number or by name, which may be of either
-    /// family (see `icmptap types`): echo-request,packet-too-big,3
-    #[arg(long = "type", value_name = "TYPE", value_parser = TypeName::parse, value_delimiter = ',', action = ArgAction::Append)]
-    pub(crate) types: Vec<TypeName>,
-
-    /// Only what comes in or leaves by this interface of the network namespace;
-    /// where it is a port of a bridge or in a VRF, the bridge's or VRF's name
-    /// finds more than its own
-    #[arg(short, long, value_name = "NAME", conflicts_with = "all_netns")]
-    pub(crate) interface: Option<String>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
 
     /// Bytes to keep of a packet, from its IP header on
     #[arg(long, value_name = "BYTES")]
@@ -96,7 +78,7 @@ pub(crate) struct Listen {
 
     /// Look in every network namespace, those to come included; an interface is
     /// one of a single namespace, so not with --interface
-    #[arg(long)]
+    #[arg(long, conflicts_with = "interface")]
     pub(crate) all_netns: bool,
 
     /// Drop the packets that are wanted, while this runs
@@ -115,34 +97,6 @@ pub(crate) struct Listen {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) rcvbuf: Option<usize>,
 
-    /// Print interfaces and network namespaces as numbers
-    #[arg(short = 'n', long)]
-    pub(crate) numeric: bool,
-
-    /// How a line of text begins
-    #[arg(long, value_name = "STYLE", value_enum, default_value_t = TimeStyle::Clock)]
-    pub(crate) time: TimeStyle,
-
-    /// When to colour lines of text: errors, redirects, neighbour discovery and
-    /// multicast listeners, and what is wrong with a packet. `auto`: on a
-    /// terminal, unless NO_COLOR is set
-    #[arg(long, visible_alias = "colour", value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
-    pub(crate) color: ColorChoice,
-
-    /// Print more of each packet as text: how many bytes were kept, TTL, mark,
-    /// whether the checksum is good, and what the kernel knew of it
-    #[arg(short, long)]
-    pub(crate) verbose: bool,
-
-    /// Leave out the first line and the counters at the end; losses and errors
-    /// still go to stderr
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-
-    /// The same as FILTER, as one argument
-    #[arg(long = "filter", value_name = "FILTER", conflicts_with = "filter")]
-    filter_option: Option<String>,
-
     /// A filter in tcpdump's language (see pcap-filter(7)), which sees a packet
     /// from its IP header on: icmp6 and host fe80::1
     #[arg(value_name = "FILTER")]
@@ -152,9 +106,55 @@ pub(crate) struct Listen {
 impl Listen {
     /// The filter, if there is one.
     pub(crate) fn filter(&self) -> Option<String> {
-        let words = (!self.filter.is_empty()).then(|| self.filter.join(" "));
-        words.or_else(|| self.filter_option.clone())
+        one(&self.filter, &self.selection)
     }
+}
+
+/// Print the ICMP messages of captures, ours or other programs'
+///
+/// Reads pcapng and pcap, and prints as `icmptap listen` does; needs no module and
+/// no privileges. Of a capture that icmptap wrote as pcapng everything comes back:
+/// hooks, network namespaces, CPUs, sequence numbers, and losses where they
+/// happened. At the end it is checked whether all that was written is there.
+///
+/// Of other captures, in which ICMP is looked for, there is no hook (`-`), CPU,
+/// sequence number, mark or network namespace; what asks for a hook finds nothing
+/// there. Several files are read as one, in the order in which they are given.
+///
+/// A file that is damaged or cut is shown as far as it is whole.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Read {
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+
+    /// Print of which network namespace a packet is
+    #[arg(long)]
+    pub(crate) netns: bool,
+
+    /// The files; `-`: stdin
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<String>,
+
+    /// A filter in tcpdump's language (see pcap-filter(7)), which sees a packet
+    /// from its IP header on: icmp6 and host fe80::1
+    #[arg(value_name = "FILTER", last = true)]
+    filter: Vec<String>,
+}
+
+impl Read {
+    /// The filter, if there is one.
+    pub(crate) fn filter(&self) -> Option<String> {
+        one(&self.filter, &self.selection)
+    }
+}
+
+fn one(words: &[String], selection: &Selection) -> Option<String> {
+    let words = (!words.is_empty()).then(|| words.join(" "));
+    words.or_else(|| selection.filter_option.clone())
 }
 
 /// Print who listens, to what, and what became of it
@@ -321,7 +321,15 @@ mod tests {
         let mut cli = Cli::command().term_width(80);
         cli.build();
         help += &cli.render_long_help().to_string();
-        for command in ["listen", "subscriptions", "stats", "info", "types", "imp2"] {
+        for command in [
+            "listen",
+            "read",
+            "subscriptions",
+            "stats",
+            "info",
+            "types",
+            "imp2",
+        ] {
             let command = cli.find_subcommand_mut(command).expect("a subcommand");
             help += &format!("\n\n---- {} ----\n\n", command.get_name());
             help += &command.render_long_help().to_string();
@@ -366,7 +374,10 @@ mod tests {
             panic!("not listen")
         };
         assert_eq!(args.filter().as_deref(), Some("icmp6 and host fe80::1"));
-        assert_eq!((args.count, args.types.len()), (Some(3), 3));
+        assert_eq!(
+            (args.printing.count, args.selection.types.len()),
+            (Some(3), 3)
+        );
         let args = [
             "icmptap",
             "listen",

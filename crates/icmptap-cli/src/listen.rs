@@ -2,48 +2,50 @@
 
 use std::{
     fmt,
-    io::{self, IsTerminal, Write},
+    io::Write,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
-use clap::ColorChoice;
 use icmptap::{
-    BatchSize, Client, Error, Families, FlushInterval, Hook, Hooks, Item, Lost, RateLimit,
-    Received, Sampling, Snaplen, SubscribeOption, Subscription, Summary, Verdict, event::EventRef,
+    BatchSize, Client, Error, FlushInterval, Item, RateLimit, Received, Sampling, Snaplen,
+    SubscribeOption, Subscription, Verdict,
 };
-use jiff::tz::TimeZone;
+use icmptap_capture::Session;
 
 use crate::{
-    args::{Format, Listen as Args, flag},
+    args::{Destination, Listen as Args, flag},
     ends, info,
     interfaces::{self, Interfaces},
-    json::{End, Json},
-    lines::Lines,
-    output, parameters, say,
-    text::{Look, Text},
-    types,
+    output, parameters,
+    printer::Printer,
+    say,
+    selection::Sets,
     values::WrongValue,
+    write::Capture,
 };
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let interface = args.interface.as_deref().map(Interface::find).transpose()?;
+    let destination = args.printing.destination()?;
+    let interface = args.selection.interface.as_deref();
+    let interface = interface.map(Interface::find).transpose()?;
     let mut subscription = subscribe(args, interface.as_ref())?;
     let stopper = subscription.stopper();
     ends::stop_on_signals(stopper.clone())?;
-    ends::stop_when_unread(stopper.clone())?;
+    if !matches!(destination, Destination::Capture { file: Some(_), .. }) {
+        ends::stop_when_unread(stopper.clone())?;
+    }
     if let Some(interface) = &interface {
         interface.watch.stop_when_gone(stopper)?;
     }
     if let Some(sentence) = info::difference(subscription.module()) {
         say!("{sentence}");
     }
-    if !args.quiet {
+    let (mut printer, session) = printer(args, &destination, &subscription)?;
+    if !args.printing.quiet {
         say!("{}", FirstLine(&subscription, args));
     }
-
-    let mut printer = Printer::new(args, output::unbuffered()?);
-    let result = print_all(&mut subscription, args, &mut printer);
+    let result = print_all(&mut subscription, args, &mut printer, session.as_ref());
     if let Err(error) = result {
         say!(
             "{} shown; the final counters are not known",
@@ -52,15 +54,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         return Err(error.into());
     }
     let summary = subscription.finish()?;
-    printer.end(&summary);
-    if !args.quiet {
-        say!("{} shown, {summary}", printer.shown());
+    printer.totals(session.as_ref(), &summary);
+    printer.end();
+    if !args.printing.quiet {
+        let done = match destination {
+            Destination::Capture { .. } => "written",
+            _ => "shown",
+        };
+        say!("{} {done}, {summary}", printer.shown());
     }
-    if let Some(error) = printer.failure
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
-        return Err(error).context("cannot write to stdout");
-    }
+    printer.finish()?;
     summary.audit().context("the counters do not agree")?;
     match interface {
         Some(Interface { name, watch }) if watch.is_gone() => bail!(
@@ -71,6 +74,29 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         ),
         _ => Ok(()),
     }
+}
+
+/// What events go to, and whose they are if that matters there.
+fn printer(
+    args: &Args,
+    destination: &Destination,
+    subscription: &Subscription,
+) -> anyhow::Result<(Printer<std::fs::File, Interfaces>, Option<Session>)> {
+    let names = Interfaces::new(args.printing.numeric);
+    if !matches!(destination, Destination::Capture { .. }) {
+        let out = output::unbuffered()?;
+        let printer = Printer::lines(&args.printing, destination, out, names, args.all_netns);
+        return Ok((printer, None));
+    }
+    let session = Session {
+        boot_id: subscription.module().boot_id,
+        // Without it, only captures that were merged could be confused.
+        subscription: subscription.id().unwrap_or_default(),
+    };
+    let snaplen = subscription.parameters().snaplen.0;
+    let capture = Capture::new(destination, names, snaplen, Some(session), true)?;
+    let capture = capture.expect("the destination is a capture");
+    Ok((Printer::capture(&args.printing, capture), Some(session)))
 }
 
 /// The one that packets are to come in or leave by.
@@ -91,23 +117,16 @@ impl Interface {
 /// Passes on what the user set, and leaves the rest to the kernel.
 fn subscribe(args: &Args, interface: Option<&Interface>) -> anyhow::Result<Subscription> {
     let mut builder = Subscription::builder().all_netns(args.all_netns);
-    if !args.hooks.is_empty() {
-        builder = builder.hooks(
-            args.hooks
-                .iter()
-                .map(|hook| Hook::from(*hook))
-                .collect::<Hooks>(),
-        );
+    let Sets {
+        hooks,
+        families,
+        types,
+    } = Sets::of(&args.selection)?;
+    if let Some(hooks) = hooks {
+        builder = builder.hooks(hooks);
     }
-    let mut families: Option<Families> = None;
-    if !args.families.is_empty() {
-        let named = args.families.iter().map(|family| (*family).into());
-        families = Some(named.collect());
-    }
-    if !args.types.is_empty() {
-        let (icmp, icmpv6, having) = types::sets(&args.types, families)?;
+    if let Some((icmp, icmpv6)) = types {
         builder = builder.icmp_types(icmp).icmpv6_types(icmpv6);
-        families = Some(having);
     }
     if let Some(families) = families {
         builder = builder.families(families);
@@ -199,7 +218,7 @@ impl fmt::Display for FirstLine<'_> {
             parameters.batch,
             Size(subscription.receive_buffer())
         )?;
-        let special = parameters::special(parameters, |_| args.interface.clone());
+        let special = parameters::special(parameters, |_| args.selection.interface.clone());
         if special.is_empty() {
             Ok(())
         } else {
@@ -212,7 +231,8 @@ impl fmt::Display for FirstLine<'_> {
 fn print_all(
     subscription: &mut Subscription,
     args: &Args,
-    printer: &mut Printer<impl Write>,
+    printer: &mut Printer<impl Write, Interfaces>,
+    session: Option<&Session>,
 ) -> Result<(), Error> {
     // A time too long for the clock never comes.
     let mut deadline = args
@@ -236,8 +256,8 @@ fn print_all(
                 .map(|item| item.map_or(Received::Ended, Received::Item)),
         };
         match received {
-            Ok(Received::Item(Item::Event(event))) => printer.event(&event),
-            Ok(Received::Item(Item::Lost(lost))) => printer.lost(lost),
+            Ok(Received::Item(Item::Event(event))) => printer.event(session, &event),
+            Ok(Received::Item(Item::Lost(lost))) => printer.lost(session, lost),
             Ok(Received::TimedOut) => printer.flush(),
             Ok(Received::Ended) => {
                 printer.flush();
@@ -250,139 +270,9 @@ fn print_all(
                 return Err(error);
             }
         }
-        if printer.is_done(args.count) {
+        if printer.is_done() {
             printer.flush();
             subscription.stop()?;
-        }
-    }
-}
-
-/// Writes lines to stdout, many at a time while they keep coming.
-struct Printer<W: Write> {
-    lines: Lines<W>,
-    style: Style,
-    /// Losses that were printed.
-    told: u64,
-    limit: Option<u64>,
-    /// Why nothing can be written any more.
-    failure: Option<io::Error>,
-}
-
-enum Style {
-    Text(Text<Interfaces>),
-    Json(Json<Interfaces>),
-}
-
-impl<W: Write> Printer<W> {
-    fn new(args: &Args, out: W) -> Self {
-        let names = Interfaces::new(args.numeric);
-        Self {
-            lines: Lines::new(out),
-            style: match args.output {
-                Format::Text => {
-                    let look = Look {
-                        time: args.time,
-                        zone: TimeZone::system(),
-                        colour: is_coloured(args.color),
-                        verbose: args.verbose,
-                        netns: args.all_netns,
-                    };
-                    Style::Text(Text::new(names, look))
-                }
-                Format::Json => Style::Json(Json::new(names)),
-            },
-            told: 0,
-            limit: args.count,
-            failure: None,
-        }
-    }
-
-    fn event(&mut self, event: &EventRef<'_>) {
-        if self.is_done(self.limit) {
-            return;
-        }
-        let Self { lines, style, .. } = self;
-        let written = lines.event(|out| match style {
-            Style::Text(text) => text.event(out, event),
-            Style::Json(json) => json.event(out, event),
-        });
-        self.note(written);
-    }
-
-    fn lost(&mut self, lost: Lost) {
-        if self.is_done(self.limit) {
-            return;
-        }
-        self.told += lost.count;
-        match &self.style {
-            Style::Text(_) => {
-                // In the order of the stream, also where both go to one place.
-                self.flush();
-                say!("-- lost {} on cpu {} --", lost.count, lost.cpu);
-            }
-            Style::Json(json) => {
-                let written = self.lines.other(|out| json.lost(out, lost));
-                self.note(written);
-            }
-        }
-    }
-
-    /// Prints what the format has at its end.
-    fn end(&mut self, summary: &Summary) {
-        let untold = summary.counters.lost().saturating_sub(self.told);
-        if matches!(self.style, Style::Text(_)) && untold > 0 {
-            self.flush();
-            say!("-- lost {untold} at the end --");
-        }
-        if let (Style::Json(json), None) = (&self.style, &self.failure) {
-            let end = End {
-                shown: self.lines.events(),
-                told: self.told,
-                received: summary.received,
-                counters: &summary.counters,
-            };
-            let written = self.lines.other(|out| json.end(out, &end));
-            self.note(written);
-        }
-        self.flush();
-    }
-
-    /// Events that were written.
-    fn shown(&self) -> u64 {
-        self.lines.written()
-    }
-
-    /// What comes from now on is counted and not shown.
-    fn is_done(&self, limit: Option<u64>) -> bool {
-        self.failure.is_some() || limit.is_some_and(|limit| self.lines.events() >= limit)
-    }
-
-    fn has_pending(&self) -> bool {
-        self.failure.is_none() && self.lines.has_pending()
-    }
-
-    fn flush(&mut self) {
-        if self.failure.is_none() {
-            let flushed = self.lines.flush();
-            self.note(flushed);
-        }
-    }
-
-    fn note(&mut self, result: io::Result<()>) {
-        if let Err(error) = result {
-            self.failure = Some(error);
-        }
-    }
-}
-
-/// See <https://no-color.org>.
-fn is_coloured(choice: ColorChoice) -> bool {
-    match choice {
-        ColorChoice::Always => true,
-        ColorChoice::Never => false,
-        ColorChoice::Auto => {
-            let no_colour = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-            io::stdout().is_terminal() && !no_colour
         }
     }
 }
@@ -402,85 +292,7 @@ impl fmt::Display for Size {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-    use icmptap_proto::testing::{self, Record};
-
     use super::*;
-    use crate::text::tests::with_event;
-
-    fn printer<W: Write>(args: &[&str], out: W) -> Printer<W> {
-        let args = ["icmptap", "listen", "-n"].iter().chain(args);
-        let crate::args::Command::Listen(args) =
-            crate::args::Cli::try_parse_from(args).unwrap().command
-        else {
-            panic!("not listen")
-        };
-        Printer::new(&args, out)
-    }
-
-    fn ping() -> Record {
-        Record::of_ipv4(testing::icmpv4(8, 0, [0, 7, 0, 1], &[]))
-    }
-
-    #[test]
-    fn what_comes_after_the_last_wanted_is_not_shown() {
-        let mut out = Vec::new();
-        let mut printer = printer(&["-c", "2", "-o", "json"], &mut out);
-        for _ in 0..4 {
-            with_event(ping(), |event| printer.event(event));
-            printer.lost(Lost {
-                cpu: icmptap::Cpu(0),
-                count: 1,
-            });
-        }
-        assert!(printer.has_pending(), "not written one by one");
-        printer.flush();
-        assert!(!printer.has_pending());
-        assert_eq!(printer.shown(), 2);
-        drop(printer);
-        let lines: Vec<_> = out.split(|byte| *byte == b'\n').collect();
-        assert_eq!(
-            lines.len(),
-            4,
-            "event, loss, event, and nothing after the last newline"
-        );
-    }
-
-    #[test]
-    fn where_events_may_be_of_any_netns_it_is_shown() {
-        for (args, end) in [
-            (&["--all-netns"][..], " len 28 netns 4026531840\n"),
-            (&[], " len 28\n"),
-        ] {
-            let mut out = Vec::new();
-            let mut printer = printer(args, &mut out);
-            with_event(ping(), |event| printer.event(event));
-            printer.flush();
-            drop(printer);
-            let line = String::from_utf8(out).unwrap();
-            assert!(line.ends_with(end), "{line}");
-        }
-    }
-
-    #[test]
-    fn a_closed_stdout_ends_quietly() {
-        struct Closed;
-        impl Write for Closed {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::BrokenPipe.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let mut printer = printer(&[], Closed);
-        with_event(ping(), |event| printer.event(event));
-        assert!(!printer.is_done(None));
-        printer.flush();
-        assert!(printer.is_done(None) && !printer.has_pending());
-        with_event(ping(), |event| printer.event(event));
-        assert_eq!(printer.shown(), 0);
-    }
 
     #[test]
     fn sizes_are_short() {

@@ -17,12 +17,17 @@ mod loading;
 mod namespaces;
 mod output;
 mod parameters;
+mod printer;
+mod read;
 mod registry;
+mod rotate;
+mod selection;
 mod stats;
 mod subscriptions;
 mod text;
 mod types;
 mod values;
+mod write;
 
 use std::{
     io::{self, Write},
@@ -43,6 +48,7 @@ pub(crate) use say;
 fn main() -> ExitCode {
     let result = match args::Cli::parse().command {
         args::Command::Listen(args) => listen::run(&args),
+        args::Command::Read(args) => read::run(&args),
         args::Command::Info(args) => info::run(&args),
         args::Command::Stats(args) => stats::run(&args),
         args::Command::Subscriptions(args) => subscriptions::run(&args),

@@ -1,0 +1,234 @@
+//! Events as pcapng or pcap, into a file, several, or stdout.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, IsTerminal},
+    path::Path,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Context;
+use icmptap::{Lost, Summary, event::EventRef};
+use icmptap_capture::{PcapWriter, PcapngWriter, Section, Session, Totals};
+use jiff::ZonedDateTime;
+
+use crate::{
+    args::{CaptureFormat, Destination},
+    interfaces::Names,
+    output,
+    rotate::{Next, Rotation},
+    values::WrongValue,
+};
+
+/// Writes a capture.
+pub(crate) struct Capture<N> {
+    writer: Writer,
+    names: N,
+    rotation: Option<Rotation>,
+    began: Instant,
+    /// Events come as they happen: losses and ends happen now.
+    is_live: bool,
+    /// There were as many files as the user wants.
+    is_full: bool,
+    /// Events, whether they are written or wait.
+    events: u64,
+    /// Events that are written.
+    written: u64,
+    sessions: HashMap<Session, Written>,
+}
+
+/// What was written of a session.
+#[derive(Debug, Default, Clone, Copy)]
+struct Written {
+    events: u64,
+    lost: u64,
+}
+
+enum Writer {
+    Pcapng(Box<PcapngWriter<File>>),
+    Pcap(PcapWriter<File>),
+}
+
+impl<N: Names> Capture<N> {
+    /// Begins a capture. `None`: events go elsewhere. `snaplen` bytes are kept of a packet.
+    pub(crate) fn new(
+        destination: &Destination,
+        names: N,
+        snaplen: u32,
+        session: Option<Session>,
+        is_live: bool,
+    ) -> anyhow::Result<Option<Self>> {
+        let Destination::Capture { format, file } = destination else {
+            return Ok(None);
+        };
+        let (rotation, out) = match file {
+            Some(plan) => {
+                let (rotation, path) = Rotation::begin(plan.clone(), &ZonedDateTime::now())?;
+                (Some(rotation), create(&path)?)
+            }
+            None if io::stdout().is_terminal() => {
+                let message = "a capture is not for a terminal: write it to a file (-w FILE), or \
+                               send stdout to another program";
+                return Err(WrongValue(message.to_owned()).into());
+            }
+            None => (None, output::unbuffered()?),
+        };
+        let section = Section {
+            application: concat!("icmptap ", env!("CARGO_PKG_VERSION")).to_owned(),
+            system: Some(system()),
+            snaplen,
+            session,
+        };
+        let writer = match format {
+            CaptureFormat::Pcapng => {
+                PcapngWriter::new(out, section).map(|writer| Writer::Pcapng(Box::new(writer)))
+            }
+            CaptureFormat::Pcap => PcapWriter::new(out, snaplen).map(Writer::Pcap),
+        };
+        Ok(Some(Self {
+            writer: writer.context("cannot begin the capture")?,
+            names,
+            rotation,
+            began: Instant::now(),
+            is_live,
+            is_full: false,
+            events: 0,
+            written: 0,
+            sessions: HashMap::new(),
+        }))
+    }
+
+    pub(crate) fn events(&self) -> u64 {
+        self.events
+    }
+
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    pub(crate) fn has_pending(&self) -> bool {
+        match &self.writer {
+            Writer::Pcapng(writer) => writer.has_waiting(),
+            Writer::Pcap(writer) => writer.has_waiting(),
+        }
+    }
+
+    pub(crate) fn event(
+        &mut self,
+        session: Option<&Session>,
+        event: &EventRef<'_>,
+    ) -> io::Result<()> {
+        self.rotate()?;
+        if self.is_full {
+            return Ok(());
+        }
+        let Self { writer, names, .. } = self;
+        match writer {
+            Writer::Pcapng(writer) => {
+                let name = |netns: Option<_>, index| names.name(netns?, index);
+                writer.event(session, event, name)?;
+            }
+            Writer::Pcap(writer) => writer.event(event)?,
+        }
+        self.events += 1;
+        if let Some(session) = session {
+            self.sessions.entry(*session).or_default().events += 1;
+        }
+        self.count_written();
+        Ok(())
+    }
+
+    /// pcap has no place for a loss.
+    pub(crate) fn lost(&mut self, session: &Session, lost: Lost) -> io::Result<()> {
+        let time_ns = self.time_ns();
+        if let Writer::Pcapng(writer) = &mut self.writer {
+            writer.lost(session, lost, time_ns)?;
+            let told = &mut self.sessions.entry(*session).or_default().lost;
+            *told = told.saturating_add(lost.count);
+        }
+        Ok(())
+    }
+
+    /// pcap has no place for counters.
+    pub(crate) fn totals(&mut self, session: &Session, summary: &Summary) -> io::Result<()> {
+        let time_ns = self.time_ns();
+        let Written { events, lost } = self.sessions.get(session).copied().unwrap_or_default();
+        if let Writer::Pcapng(writer) = &mut self.writer {
+            let totals = Totals {
+                events,
+                lost,
+                summary: *summary,
+            };
+            writer.totals(session, &totals, time_ns)?;
+        }
+        self.count_written();
+        Ok(())
+    }
+
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        match &mut self.writer {
+            Writer::Pcapng(writer) => writer.flush()?,
+            Writer::Pcap(writer) => writer.flush()?,
+        }
+        self.count_written();
+        Ok(())
+    }
+
+    fn count_written(&mut self) {
+        if !self.has_pending() {
+            self.written = self.events;
+        }
+    }
+
+    /// Goes on in the next file, if it is time for that.
+    fn rotate(&mut self) -> io::Result<()> {
+        let Some(rotation) = &mut self.rotation else {
+            return Ok(());
+        };
+        let len = match &self.writer {
+            Writer::Pcapng(writer) => writer.file_size(),
+            Writer::Pcap(writer) => writer.file_size(),
+        };
+        let next = rotation.next(len, self.began.elapsed(), ZonedDateTime::now);
+        match next.map_err(io::Error::other)? {
+            Next::Stay => {}
+            Next::End => self.is_full = true,
+            Next::File(path) => {
+                let file = create(&path).map_err(io::Error::other)?;
+                match &mut self.writer {
+                    Writer::Pcapng(writer) => writer.rotate(file)?,
+                    Writer::Pcap(writer) => writer.rotate(file)?,
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// Of something that has no time of its own: now, or that of the last packet.
+    fn time_ns(&self) -> u64 {
+        if self.is_live {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            return now.map_or(0, |now| now.as_nanos() as u64);
+        }
+        match &self.writer {
+            Writer::Pcapng(writer) => writer.last_time_ns(),
+            Writer::Pcap(_) => 0,
+        }
+    }
+}
+
+fn create(path: &Path) -> anyhow::Result<File> {
+    File::create(path).with_context(|| format!("cannot make the file `{}`", path.display()))
+}
+
+/// As `uname -sr` has it.
+fn system() -> String {
+    let uname = rustix::system::uname();
+    let (name, release) = (uname.sysname(), uname.release());
+    format!("{} {}", name.to_string_lossy(), release.to_string_lossy())
+}
