@@ -1,0 +1,7 @@
+//! Captures written, read, damaged, and shown to other programs.
+
+mod common;
+mod damage;
+mod foreign;
+mod oracles;
+mod round_trip;
