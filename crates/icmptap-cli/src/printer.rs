@@ -76,6 +76,14 @@ impl<W: Write, N: Names> Printer<W, N> {
         }
     }
 
+    /// What comes is of this session, of which so many files came before.
+    pub(crate) fn session(&mut self, session: Session, part: u32) {
+        if let (Sink::Capture(capture), None) = (&mut self.sink, &self.failure) {
+            let written = capture.session(session, part);
+            self.note(written);
+        }
+    }
+
     /// An event, of this session if that matters and is known.
     pub(crate) fn event(&mut self, session: Option<&Session>, event: &EventRef<'_>) {
         if self.is_done() {

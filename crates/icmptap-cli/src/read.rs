@@ -17,7 +17,7 @@ use icmptap_capture::{Audit, Captured, Item, Reader, Verdict};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
-    args::Read as Args,
+    args::{Destination, Read as Args},
     interfaces::{Names, escaped},
     output,
     printer::Printer,
@@ -48,6 +48,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         names,
         printer,
         audit: Audit::new(),
+        done: match destination {
+            Destination::Capture { .. } => "written",
+            _ => "shown",
+        },
         read: 0,
         dropped: 0,
     };
@@ -67,6 +71,8 @@ struct Session<W: Write> {
     names: CapturedNames,
     printer: Printer<W, CapturedNames>,
     audit: Audit,
+    /// What becomes of events.
+    done: &'static str,
     /// Events.
     read: u64,
     /// Packets that other programs say to have lost.
@@ -114,6 +120,7 @@ impl<W: Write> Session<W> {
     fn item(&mut self, item: &Item) {
         let gap = self.audit.observe(item);
         match item {
+            Item::Section { session, part } => self.printer.session(*session, *part),
             Item::Interface(name) => self.names.insert((name.netns, name.index), &name.name),
             Item::Event(captured) => {
                 if let Some(lost) = gap.lost {
@@ -153,7 +160,12 @@ impl<W: Write> Session<W> {
             let words: Vec<String> = ended
                 .map(|totals| format!(", {}", totals.summary))
                 .collect();
-            say!("{shown} shown, {} read{}", self.read, words.concat());
+            say!(
+                "{shown} {}, {} read{}",
+                self.done,
+                self.read,
+                words.concat()
+            );
             if self.dropped > 0 {
                 say!(
                     "{} packets were lost when this was captured, it says",
@@ -180,8 +192,7 @@ impl<W: Write> Session<W> {
                     say!("{}", report.verdict);
                     if report.missing > 0 {
                         say!(
-                            "{} events are missing: they are neither in the capture nor told to be \
-                             lost",
+                            "{} missing: neither in the capture nor told to be lost",
                             report.missing
                         );
                     }

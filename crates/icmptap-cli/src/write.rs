@@ -81,13 +81,11 @@ impl<N: Names> Capture<N> {
             session,
         };
         let writer = match format {
-            CaptureFormat::Pcapng => {
-                PcapngWriter::new(out, section).map(|writer| Writer::Pcapng(Box::new(writer)))
-            }
-            CaptureFormat::Pcap => PcapWriter::new(out, snaplen).map(Writer::Pcap),
+            CaptureFormat::Pcapng => Writer::Pcapng(Box::new(PcapngWriter::new(out, section))),
+            CaptureFormat::Pcap => Writer::Pcap(PcapWriter::new(out, snaplen)),
         };
         Ok(Some(Self {
-            writer: writer.context("cannot begin the capture")?,
+            writer,
             names,
             rotation,
             began: Instant::now(),
@@ -115,6 +113,14 @@ impl<N: Names> Capture<N> {
         match &self.writer {
             Writer::Pcapng(writer) => writer.has_waiting(),
             Writer::Pcap(writer) => writer.has_waiting(),
+        }
+    }
+
+    /// Goes on with another session.
+    pub(crate) fn session(&mut self, session: Session, part: u32) -> io::Result<()> {
+        match &mut self.writer {
+            Writer::Pcapng(writer) => writer.begin_session(session, part),
+            Writer::Pcap(_) => Ok(()),
         }
     }
 

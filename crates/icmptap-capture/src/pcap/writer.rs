@@ -20,16 +20,14 @@ pub struct PcapWriter<W> {
 
 impl<W: Write> PcapWriter<W> {
     /// Begins a file of packets of which at most `snaplen` bytes were kept; 0: no limit.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn new(out: W, snaplen: u32) -> io::Result<Self> {
+    /// Its header waits to be written.
+    pub fn new(out: W, snaplen: u32) -> Self {
         let mut writer = Self {
             out: Output::new(out),
             snaplen,
         };
-        writer.begin()?;
-        Ok(writer)
+        writer.begin();
+        writer
     }
 
     /// Goes on in another file. Gives the finished one.
@@ -38,11 +36,11 @@ impl<W: Write> PcapWriter<W> {
     /// If what waits cannot be written.
     pub fn rotate(&mut self, out: W) -> io::Result<W> {
         let finished = self.out.rotate(out)?;
-        self.begin()?;
+        self.begin();
         Ok(finished)
     }
 
-    fn begin(&mut self) -> io::Result<()> {
+    fn begin(&mut self) {
         let out = self.out.waiting();
         out.extend(NANOSECONDS.to_le_bytes());
         out.extend(2u16.to_le_bytes());
@@ -51,7 +49,6 @@ impl<W: Write> PcapWriter<W> {
         out.extend([0; 8]);
         out.extend(self.snaplen.to_le_bytes());
         out.extend(link::RAW.to_le_bytes());
-        self.flush()
     }
 
     /// Bytes of this file, those that wait included.

@@ -53,6 +53,8 @@ pub struct PcapngWriter<W> {
     out: Output<W>,
     section: Section,
     part: u32,
+    /// Bytes of this file up to its last section header.
+    header_len: u64,
     interfaces: HashMap<Interface, u32>,
     /// Losses that the next packet of that CPU has to tell of.
     dropped: HashMap<(Session, Cpu), u64>,
@@ -61,12 +63,10 @@ pub struct PcapngWriter<W> {
 }
 
 impl<W: Write> PcapngWriter<W> {
-    /// Begins a file.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn new(out: W, section: Section) -> io::Result<Self> {
+    /// Begins a file, whose header waits to be written.
+    pub fn new(out: W, section: Section) -> Self {
         let mut writer = Self {
+            header_len: 0,
             out: Output::new(out),
             section,
             part: 0,
@@ -74,8 +74,26 @@ impl<W: Write> PcapngWriter<W> {
             dropped: HashMap::new(),
             time_ns: 0,
         };
-        writer.begin()?;
-        Ok(writer)
+        writer.begin();
+        writer
+    }
+
+    /// Goes on with events of this session, which began in this file (`part` 0) or as
+    /// many files before. Does what [`Section::session`] does for a session that shows
+    /// later.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn begin_session(&mut self, session: Session, part: u32) -> io::Result<()> {
+        self.section.session = Some(session);
+        self.part = part;
+        // In place of the header that waits, if nothing came behind it.
+        let is_empty = self.out.len() == self.header_len;
+        if is_empty && self.out.waiting().len() as u64 == self.header_len {
+            self.out.waiting().clear();
+        }
+        self.begin();
+        self.out.flush_if_full()
     }
 
     /// Ends this file without counters and goes on in another. Gives the finished one.
@@ -85,12 +103,13 @@ impl<W: Write> PcapngWriter<W> {
     pub fn rotate(&mut self, out: W) -> io::Result<W> {
         let finished = self.out.rotate(out)?;
         self.part = self.part.saturating_add(1);
-        self.interfaces.clear();
-        self.begin()?;
+        self.begin();
         Ok(finished)
     }
 
-    fn begin(&mut self) -> io::Result<()> {
+    /// A section, which waits.
+    fn begin(&mut self) {
+        self.interfaces.clear();
         let Self {
             out, section, part, ..
         } = self;
@@ -103,7 +122,7 @@ impl<W: Write> PcapngWriter<W> {
                 options.note(note::ENTERPRISE, &note::section(session, *part));
             }
         });
-        self.flush()
+        self.header_len = self.out.len();
     }
 
     /// Bytes of this file, those that wait included.

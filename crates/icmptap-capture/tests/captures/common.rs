@@ -82,7 +82,7 @@ pub(crate) fn totals(events: u64, lost: u64) -> Totals {
 /// A capture of ours with a bit of everything: 5 events on two CPUs, two losses, totals.
 pub(crate) fn capture() -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut writer = PcapngWriter::new(&mut bytes, section()).unwrap();
+    let mut writer = PcapngWriter::new(&mut bytes, section());
     let session = session();
     let event = |writer: &mut PcapngWriter<_>, cpu, seq| {
         let event = tapped(cpu, seq);

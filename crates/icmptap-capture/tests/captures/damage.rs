@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*};
 
 fn pcap() -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut writer = PcapWriter::new(&mut bytes, 576).unwrap();
+    let mut writer = PcapWriter::new(&mut bytes, 576);
     for seq in 0..3 {
         writer.event(&tapped(0, seq).as_ref()).unwrap();
     }

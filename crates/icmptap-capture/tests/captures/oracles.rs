@@ -16,7 +16,7 @@ use crate::common::{capture, ping, tapped};
 
 fn pcap() -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut writer = PcapWriter::new(&mut bytes, 576).unwrap();
+    let mut writer = PcapWriter::new(&mut bytes, 576);
     for seq in 0..3 {
         writer.event(&tapped(0, seq).as_ref()).unwrap();
     }

@@ -67,7 +67,7 @@ fn a_capture_has_everything_in_its_order() {
 
 #[test]
 fn files_of_a_rotation_go_on_where_the_last_one_ended() {
-    let mut writer = PcapngWriter::new(Vec::new(), section()).unwrap();
+    let mut writer = PcapngWriter::new(Vec::new(), section());
     let event = |writer: &mut PcapngWriter<Vec<u8>>, seq| {
         let event = tapped(0, seq);
         writer
@@ -105,7 +105,7 @@ fn files_of_a_rotation_go_on_where_the_last_one_ended() {
 fn pcap_has_packets_and_times() {
     let written: Vec<_> = (0..3).map(|seq| tapped(0, seq)).collect();
     let mut bytes = Vec::new();
-    let mut writer = PcapWriter::new(&mut bytes, 576).unwrap();
+    let mut writer = PcapWriter::new(&mut bytes, 576);
     for event in &written {
         writer.event(&event.as_ref()).unwrap();
     }
@@ -138,7 +138,7 @@ fn only_whole_blocks_are_handed_over() {
         }
     }
     let mut pieces = Vec::new();
-    let mut writer = PcapngWriter::new(Pieces(&mut pieces), section()).unwrap();
+    let mut writer = PcapngWriter::new(Pieces(&mut pieces), section());
     for seq in 0..2_000 {
         let event = tapped(0, seq);
         writer
@@ -159,7 +159,7 @@ fn only_whole_blocks_are_handed_over() {
 #[test]
 fn too_many_interfaces_share_a_block_and_keep_their_numbers() {
     let mut bytes = Vec::new();
-    let mut writer = PcapngWriter::new(&mut bytes, section()).unwrap();
+    let mut writer = PcapngWriter::new(&mut bytes, section());
     let count = (16 << 10) + 10;
     for index in 1..=count {
         let metadata = Metadata {
@@ -264,7 +264,7 @@ proptest! {
     ) {
         let mut section = section();
         section.session = Some(session);
-        let mut writer = PcapngWriter::new(Vec::new(), section).unwrap();
+        let mut writer = PcapngWriter::new(Vec::new(), section);
         let mut files = Vec::new();
         // Names may be anything but hold no line ends, as the kernel's do not.
         let name = |_: Option<Netns>, index: IfIndex| {
