@@ -136,7 +136,7 @@ impl Audit {
                     tally.totals = Some(*totals);
                 }
             }
-            Item::Section { .. } | Item::Interface(_) | Item::Dropped { .. } => {}
+            Item::Section { .. } | Item::Interface(_) | Item::Netns(_) | Item::Dropped { .. } => {}
         }
         Gap::default()
     }

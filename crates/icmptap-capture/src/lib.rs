@@ -51,7 +51,7 @@ pub use error::ReadError;
 pub use pcap::writer::PcapWriter;
 pub use pcapng::writer::{PcapngWriter, Section};
 pub use reader::{Captured, Item, PassedOver, Reader};
-pub use session::{InterfaceName, Session, SessionLost, Totals};
+pub use session::{InterfaceName, Names, NetnsName, Session, SessionLost, Totals};
 
 /// Its example compiles.
 #[cfg(doctest)]

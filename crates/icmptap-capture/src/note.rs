@@ -10,7 +10,7 @@ use icmptap_proto::{
     event::{EventRef, Metadata, Tapped},
 };
 
-use crate::{InterfaceName, Session, Totals};
+use crate::{InterfaceName, NetnsName, Session, Totals};
 
 /// The private enterprise number of our custom options. We have none of our own: this is
 /// the one for examples (RFC 5612), and the text's first word says that it is ours.
@@ -28,6 +28,7 @@ pub(crate) enum Note {
         part: u32,
     },
     Interface(InterfaceName),
+    Netns(NetnsName),
     /// Of a packet. Length and time stand in its block. A session, if it was tapped.
     Packet {
         session: Option<Session>,
@@ -136,6 +137,11 @@ pub(crate) fn interface(netns: Netns, index: IfIndex, name: &str) -> String {
     format!("{OURS} interface netns={netns} index={index} name={name}")
 }
 
+/// As [`interface`].
+pub(crate) fn netns(netns: Netns, name: &str) -> String {
+    format!("{OURS} netns netns={netns} name={name}")
+}
+
 pub(crate) fn packet(session: Option<&Session>, event: &EventRef<'_>) -> String {
     use fmt::Write;
 
@@ -227,6 +233,7 @@ pub(crate) fn read(text: &[u8]) -> Option<Result<Note, Malformed>> {
             })
         }),
         "interface" => read_interface(&fields, rest),
+        "netns" => read_netns(&fields, rest),
         "packet" => read_packet(&fields),
         "totals" => read_totals(&fields),
         // Of a later version.
@@ -235,14 +242,27 @@ pub(crate) fn read(text: &[u8]) -> Option<Result<Note, Malformed>> {
     Some(note)
 }
 
-fn read_interface(fields: &Fields<'_>, rest: &str) -> Result<Note, Malformed> {
+/// The last value of all, which may hold spaces.
+fn last_name(rest: &str) -> Result<String, Malformed> {
     let (_, name) = rest
         .split_once("name=")
         .ok_or_else(|| Malformed("`name` is missing".to_owned()))?;
+    Ok(name.to_owned())
+}
+
+fn read_netns(fields: &Fields<'_>, rest: &str) -> Result<Note, Malformed> {
+    Ok(Note::Netns(NetnsName {
+        netns: Netns(fields.number("netns")?),
+        name: last_name(rest)?,
+    }))
+}
+
+fn read_interface(fields: &Fields<'_>, rest: &str) -> Result<Note, Malformed> {
+    let name = last_name(rest)?;
     Ok(Note::Interface(InterfaceName {
         netns: Netns(fields.number("netns")?),
         index: IfIndex(fields.number("index")?),
-        name: name.to_owned(),
+        name,
     }))
 }
 
@@ -341,6 +361,11 @@ pub(crate) mod tests {
         };
         let text = interface(name.netns, name.index, &name.name);
         assert_eq!(back(&text), Note::Interface(name));
+        let name = NetnsName {
+            netns: Netns(7),
+            name: "blue one".to_owned(),
+        };
+        assert_eq!(back(&netns(name.netns, &name.name)), Note::Netns(name));
 
         let mut counters = Counters::default();
         counters.matched = 1;

@@ -1,11 +1,11 @@
 //! Reads captures, ours and anybody's.
 
-use std::{io::Read, sync::Arc};
+use std::{collections::VecDeque, io::Read, sync::Arc};
 
 use icmptap_proto::event::{Event, Metadata};
 
 use crate::{
-    InterfaceName, ReadError, Session, SessionLost, Totals,
+    InterfaceName, NetnsName, ReadError, Session, SessionLost, Totals,
     input::Input,
     link,
     note::Note,
@@ -27,6 +27,8 @@ pub enum Item {
     },
     /// The name that an interface had. It comes before the interface's first packet.
     Interface(InterfaceName),
+    /// The name that a network namespace had. It comes before its first packet.
+    Netns(NetnsName),
     /// An ICMP packet.
     Event(Captured),
     /// Packets that did not make it, at the place where they are missing.
@@ -104,6 +106,8 @@ impl Frame<'_> {
 pub struct Reader<R> {
     input: Input<R>,
     state: State,
+    /// What a block had beside what was handed out of it.
+    waiting: VecDeque<Item>,
     passed_over: PassedOver,
 }
 
@@ -121,6 +125,7 @@ impl<R: Read> Reader<R> {
         Self {
             input: Input::new(read),
             state: State::Start,
+            waiting: VecDeque::new(),
             passed_over: PassedOver::default(),
         }
     }
@@ -150,6 +155,9 @@ impl<R: Read> Reader<R> {
     }
 
     fn advance(&mut self) -> Result<Option<Item>, ReadError> {
+        if let Some(item) = self.waiting.pop_front() {
+            return Ok(Some(item));
+        }
         loop {
             match &mut self.state {
                 State::Start => self.state = self.open()?,
@@ -175,7 +183,7 @@ impl<R: Read> Reader<R> {
                     let Some(block) = pcapng.next(&mut self.input, has_start)? else {
                         return Ok(None);
                     };
-                    if let Some(item) = item(block, &mut self.passed_over) {
+                    if let Some(item) = item(block, &mut self.passed_over, &mut self.waiting) {
                         return Ok(Some(item));
                     }
                 }
@@ -185,7 +193,11 @@ impl<R: Read> Reader<R> {
 }
 
 /// What a block of pcapng is, unless it is of no interest.
-fn item(block: Block<'_>, passed_over: &mut PassedOver) -> Option<Item> {
+fn item(
+    block: Block<'_>,
+    passed_over: &mut PassedOver,
+    waiting: &mut VecDeque<Item>,
+) -> Option<Item> {
     match block {
         Block::Packet {
             frame,
@@ -223,15 +235,27 @@ fn item(block: Block<'_>, passed_over: &mut PassedOver) -> Option<Item> {
             }
         },
         Block::Lost(lost) => Some(Item::Lost(lost)),
-        Block::Note(Note::Section { session, part }) => Some(Item::Section { session, part }),
-        Block::Note(Note::Interface(name)) => Some(Item::Interface(name)),
-        Block::Note(Note::Totals { session, totals }) => Some(Item::Totals { session, totals }),
+        Block::Notes(notes) => {
+            waiting.extend(notes.into_iter().filter_map(about));
+            waiting.pop_front()
+        }
         Block::Dropped(count) => Some(Item::Dropped { count }),
         Block::UnknownLink(link_type) => {
             passed_over.unknown_link.get_or_insert(link_type);
             None
         }
-        Block::Note(Note::Packet { .. }) | Block::Other => None,
+        Block::Other => None,
+    }
+}
+
+/// What a note is that is not about a packet.
+fn about(note: Note) -> Option<Item> {
+    match note {
+        Note::Section { session, part } => Some(Item::Section { session, part }),
+        Note::Interface(name) => Some(Item::Interface(name)),
+        Note::Netns(name) => Some(Item::Netns(name)),
+        Note::Totals { session, totals } => Some(Item::Totals { session, totals }),
+        Note::Packet { .. } => None,
     }
 }
 

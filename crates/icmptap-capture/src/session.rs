@@ -44,6 +44,35 @@ pub struct SessionLost {
     pub lost: Lost,
 }
 
+/// Gives the names that interfaces and network namespaces have while their packets are
+/// captured. A function that gives interfaces' is one, without names of network
+/// namespaces.
+pub trait Names {
+    /// An interface's.
+    fn interface(&mut self, netns: Option<Netns>, index: IfIndex) -> Option<String>;
+
+    /// A network namespace's.
+    fn netns(&mut self, netns: Netns) -> Option<String> {
+        let _ = netns;
+        None
+    }
+}
+
+impl<F: FnMut(Option<Netns>, IfIndex) -> Option<String>> Names for F {
+    fn interface(&mut self, netns: Option<Netns>, index: IfIndex) -> Option<String> {
+        self(netns, index)
+    }
+}
+
+/// The name of a network namespace when its packets were captured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetnsName {
+    /// The network namespace.
+    pub netns: Netns,
+    /// Its name among those of `ip netns`.
+    pub name: String,
+}
+
 /// The name of an interface when its packets were captured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InterfaceName {

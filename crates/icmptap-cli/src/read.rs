@@ -122,6 +122,7 @@ impl<W: Write> Session<W> {
         match item {
             Item::Section { session, part } => self.printer.session(*session, *part),
             Item::Interface(name) => self.names.insert((name.netns, name.index), &name.name),
+            Item::Netns(name) => self.names.insert_netns(name.netns, &name.name),
             Item::Event(captured) => {
                 if let Some(lost) = gap.lost {
                     self.printer.lost(captured.session.as_ref(), lost);
@@ -220,6 +221,7 @@ struct CapturedNames(Rc<RefCell<Known>>);
 struct Known {
     numeric: bool,
     names: HashMap<(Netns, IfIndex), String>,
+    netns: HashMap<Netns, String>,
     /// The name of the interface of the packet that is being printed.
     of_packet: Option<Arc<str>>,
 }
@@ -233,12 +235,20 @@ impl CapturedNames {
         Self(Rc::new(RefCell::new(Known {
             numeric,
             names: HashMap::new(),
+            netns: HashMap::new(),
             of_packet: None,
         })))
     }
 
     fn insert(&self, key: (Netns, IfIndex), name: &str) {
         let names = &mut self.0.borrow_mut().names;
+        if names.len() < MAX_NAMES || names.contains_key(&key) {
+            names.insert(key, name.to_owned());
+        }
+    }
+
+    fn insert_netns(&self, key: Netns, name: &str) {
+        let names = &mut self.0.borrow_mut().netns;
         if names.len() < MAX_NAMES || names.contains_key(&key) {
             names.insert(key, name.to_owned());
         }
@@ -273,8 +283,10 @@ impl Names for CapturedNames {
         name.filter(|_| !known.numeric)
     }
 
-    fn netns(&mut self, _: Netns) -> Option<String> {
-        None
+    fn netns(&mut self, netns: Netns) -> Option<String> {
+        let known = self.0.borrow();
+        let name = known.netns.get(&netns).cloned();
+        name.filter(|_| !known.numeric)
     }
 
     fn of_packet(&mut self) -> Option<String> {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context;
-use icmptap::{Lost, Summary, event::EventRef};
+use icmptap::{IfIndex, Lost, Netns, Summary, event::EventRef};
 use icmptap_capture::{PcapWriter, PcapngWriter, Section, Session, Totals};
 use jiff::ZonedDateTime;
 
@@ -136,8 +136,7 @@ impl<N: Names> Capture<N> {
         let Self { writer, names, .. } = self;
         match writer {
             Writer::Pcapng(writer) => {
-                let name = |netns: Option<_>, index| names.name(netns?, index);
-                writer.event(session, event, name)?;
+                writer.event(session, event, &mut Named(names))?;
             }
             Writer::Pcap(writer) => writer.event(event)?,
         }
@@ -225,6 +224,19 @@ impl<N: Names> Capture<N> {
             Writer::Pcapng(writer) => writer.last_time_ns(),
             Writer::Pcap(_) => 0,
         }
+    }
+}
+
+/// Names, as the capture asks for them.
+struct Named<'a, N>(&'a mut N);
+
+impl<N: Names> icmptap_capture::Names for Named<'_, N> {
+    fn interface(&mut self, netns: Option<Netns>, index: IfIndex) -> Option<String> {
+        self.0.name(netns?, index)
+    }
+
+    fn netns(&mut self, netns: Netns) -> Option<String> {
+        self.0.netns(netns)
     }
 }
 

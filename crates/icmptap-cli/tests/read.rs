@@ -101,9 +101,9 @@ fn capture() -> Vec<u8> {
     let mut writer = PcapngWriter::new(&mut bytes, section);
     let echo = |kind| icmpv4(kind, 0, [0, 7, 0, 1], &[0; 56]);
     let put = |writer: &mut PcapngWriter<_>, event: Event| {
-        let name = |_, index: IfIndex| Some(format!("eth{}", index.0 - 2));
+        let mut name = |_, index: IfIndex| Some(format!("eth{}", index.0 - 2));
         writer
-            .event(Some(&session()), &event.as_ref(), name)
+            .event(Some(&session()), &event.as_ref(), &mut name)
             .unwrap();
     };
     put(&mut writer, event(&echo(8), 0, 0, Hook::Prerouting, [2, 0]));

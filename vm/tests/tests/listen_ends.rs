@@ -2,35 +2,11 @@
 
 use std::fs;
 
-use icmptap_vm_tests::cli::{json, last, listen};
+use icmptap_vm_tests::cli::{audited, last, listen};
 use icmptap_vm_tests::net::{Namespace, Wire};
 use icmptap_vm_tests::packet::flood;
 use icmptap_vm_tests::process::{Process, run, stay_on_one_cpu, wait_until};
 use rustix::process::Signal;
-use serde_json::Value;
-
-/// Checks what who reads stdout alone can: each packet that was matched has a line, is
-/// told to be lost, or was received and not wanted. Returns the last line.
-fn audited(lines: &[String]) -> Value {
-    let lines = json(lines);
-    let (summary, before) = lines.split_last().expect("a summary");
-    assert_eq!(summary["kind"], "summary", "{summary}");
-    let number = |value: &Value| value.as_u64().expect("a number");
-    let shown = before.iter().filter(|line| line["kind"] == "event").count() as u64;
-    let lost = before.iter().filter(|line| line["kind"] == "lost");
-    let lost: u64 = lost.map(|line| number(&line["count"])).sum();
-    let counters = &summary["counters"];
-    let of_counters = ["lost_overrun", "lost_nomem", "lost_ratelimit"];
-    let of_counters: u64 = of_counters.iter().map(|key| number(&counters[key])).sum();
-    assert_eq!(lost, of_counters, "{summary}");
-    assert_eq!(shown, number(&summary["shown"]), "{summary}");
-    assert_eq!(
-        number(&counters["matched"]),
-        number(&summary["received"]) + lost,
-        "{summary}"
-    );
-    summary.clone()
-}
 
 #[test]
 fn json_adds_up_whatever_was_lost_last() {

@@ -9,8 +9,13 @@ use xtask_guests::vm::machine::{self, Guest, GuestTask};
 
 /// The binaries whose tests show the same whatever the kernel's version is: what the
 /// command prints, and refuses.
-pub(crate) const OF_NO_VERSION: [&str; 4] =
-    ["listen", "listen_ends", "listen_filter", "listen_names"];
+pub(crate) const OF_NO_VERSION: [&str; 5] = [
+    "capture",
+    "listen",
+    "listen_ends",
+    "listen_filter",
+    "listen_names",
+];
 
 /// Which tests, and how patiently.
 #[derive(clap::Args)]

@@ -35,8 +35,8 @@ pub(crate) enum Block<'a> {
         interface: Option<Arc<str>>,
     },
     Lost(SessionLost),
-    /// About a section, an interface, or the counters.
-    Note(Note),
+    /// About a section, an interface and its network namespace, or the counters.
+    Notes(Vec<Note>),
     /// Packets that another program says to have lost, on one interface.
     Dropped(u64),
     /// An interface whose packets have headers that are not known here.
@@ -262,7 +262,7 @@ impl Pcapng {
                 found = self.note(value)?.or(found);
             }
         }
-        Ok(found.map_or(Block::Other, Block::Note))
+        Ok(found.map_or(Block::Other, |note| Block::Notes(vec![note])))
     }
 
     fn interface<'a>(&mut self, body: &[u8]) -> Result<Block<'a>, Problem> {
@@ -277,7 +277,7 @@ impl Pcapng {
             name: None,
             dropped: 0,
         };
-        let mut found = None;
+        let mut notes = Vec::new();
         for option in self.options(body, 8) {
             match option? {
                 (code::IF_NAME, name) => {
@@ -289,15 +289,14 @@ impl Pcapng {
                     let offset = self.order.u64(value, 0).unwrap_or_default();
                     interface.clock.offset = offset as i64;
                 }
-                (CUSTOM_TEXT, value) => found = self.note(value)?.or(found),
+                (CUSTOM_TEXT, value) => notes.extend(self.note(value)?),
                 _ => {}
             }
         }
         self.interfaces.push(interface);
-        Ok(match found {
-            Some(note) => Block::Note(note),
-            None if !link::is_known(link_type) => Block::UnknownLink(link_type),
-            None => Block::Other,
+        Ok(match link::is_known(link_type) {
+            true => Block::Notes(notes),
+            false => Block::UnknownLink(link_type),
         })
     }
 
@@ -380,7 +379,7 @@ impl Pcapng {
             }
         }
         if let Some(note) = found {
-            return Ok(Block::Note(note));
+            return Ok(Block::Notes(vec![note]));
         }
         // One of no interface is passed over: there is nothing to add it up with.
         let number = self.word(body, 0)?;

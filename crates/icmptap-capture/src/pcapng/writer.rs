@@ -9,7 +9,7 @@ use std::{
 use icmptap_proto::{Cpu, Hook, IfIndex, Netns, event::EventRef, sequence::Lost};
 
 use super::blocks::{self, code};
-use crate::{Session, Totals, journal, link, note, output::Output};
+use crate::{Names, Session, Totals, journal, link, note, output::Output};
 
 /// Interface blocks that a section has at most: those after it share one. Each packet says
 /// itself what it came by, so that nothing is lost but the name.
@@ -135,8 +135,7 @@ impl<W: Write> PcapngWriter<W> {
         self.out.has_waiting()
     }
 
-    /// Writes an event, of this session if the module saw it. `name` gives an
-    /// interface's name.
+    /// Writes an event, of this session if the module saw it.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -144,7 +143,7 @@ impl<W: Write> PcapngWriter<W> {
         &mut self,
         session: Option<&Session>,
         event: &EventRef<'_>,
-        mut name: impl FnMut(Option<Netns>, IfIndex) -> Option<String>,
+        names: &mut dyn Names,
     ) -> io::Result<()> {
         let (netns, hook) = (event.netns(), event.hook());
         let at = |index| Interface { netns, index, hook };
@@ -154,10 +153,10 @@ impl<W: Write> PcapngWriter<W> {
             Some(_) => (event.iif().or(event.oif()), event.oif()),
             None => (event.iif().or(event.oif()), None),
         };
-        let interface = self.interface(at(main), &mut name);
+        let interface = self.interface(at(main), names);
         // So that its name is in the file as well.
         if other.is_some() {
-            self.interface(at(other), &mut name);
+            self.interface(at(other), names);
         }
         let dropped = match (session, event.cpu()) {
             (Some(session), Some(cpu)) => self.dropped.remove(&(*session, cpu)),
@@ -192,11 +191,7 @@ impl<W: Write> PcapngWriter<W> {
     }
 
     /// The number of an interface's block, which is written if there is none yet.
-    fn interface(
-        &mut self,
-        mut interface: Interface,
-        name: &mut dyn FnMut(Option<Netns>, IfIndex) -> Option<String>,
-    ) -> u32 {
+    fn interface(&mut self, mut interface: Interface, names: &mut dyn Names) -> u32 {
         if let Some(number) = self.interfaces.get(&interface) {
             return *number;
         }
@@ -207,7 +202,8 @@ impl<W: Write> PcapngWriter<W> {
             }
         }
         let Interface { netns, index, hook } = interface;
-        let name = index.and_then(|index| name(netns, index));
+        let name = index.and_then(|index| names.interface(netns, index));
+        let netns_name = netns.and_then(|netns| names.netns(netns));
         let shown = match (&name, index) {
             (Some(name), _) => name.clone(),
             (None, Some(index)) => format!("if{index}"),
@@ -238,6 +234,9 @@ impl<W: Write> PcapngWriter<W> {
                 options.add(code::IF_DESCRIPTION, description.as_bytes());
                 if let (Some(netns), Some(index), Some(name)) = (netns, index, &name) {
                     options.note(note::ENTERPRISE, &note::interface(netns, index, name));
+                }
+                if let (Some(netns), Some(name)) = (netns, &netns_name) {
+                    options.note(note::ENTERPRISE, &note::netns(netns, name));
                 }
             },
         );

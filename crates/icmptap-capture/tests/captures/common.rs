@@ -86,7 +86,9 @@ pub(crate) fn capture() -> Vec<u8> {
     let session = session();
     let event = |writer: &mut PcapngWriter<_>, cpu, seq| {
         let event = tapped(cpu, seq);
-        writer.event(Some(&session), &event.as_ref(), name).unwrap();
+        writer
+            .event(Some(&session), &event.as_ref(), &mut name)
+            .unwrap();
     };
     event(&mut writer, 0, 0);
     event(&mut writer, 0, 1);

@@ -71,7 +71,7 @@ fn files_of_a_rotation_go_on_where_the_last_one_ended() {
     let event = |writer: &mut PcapngWriter<Vec<u8>>, seq| {
         let event = tapped(0, seq);
         writer
-            .event(Some(&session()), &event.as_ref(), name)
+            .event(Some(&session()), &event.as_ref(), &mut name)
             .unwrap();
     };
     event(&mut writer, 0);
@@ -142,7 +142,7 @@ fn only_whole_blocks_are_handed_over() {
     for seq in 0..2_000 {
         let event = tapped(0, seq);
         writer
-            .event(Some(&session()), &event.as_ref(), name)
+            .event(Some(&session()), &event.as_ref(), &mut name)
             .unwrap();
     }
     assert!(writer.has_waiting());
@@ -167,9 +167,9 @@ fn too_many_interfaces_share_a_block_and_keep_their_numbers() {
             ..tapped(0, 0).as_ref().metadata()
         };
         let event = Event::new(&metadata, &ping_bytes()[..]);
-        let name = |_, index: IfIndex| Some(format!("eth{index}"));
+        let mut name = |_, index: IfIndex| Some(format!("eth{index}"));
         writer
-            .event(Some(&session()), &event.as_ref(), name)
+            .event(Some(&session()), &event.as_ref(), &mut name)
             .unwrap();
     }
     writer.flush().unwrap();
@@ -267,13 +267,13 @@ proptest! {
         let mut writer = PcapngWriter::new(Vec::new(), section);
         let mut files = Vec::new();
         // Names may be anything but hold no line ends, as the kernel's do not.
-        let name = |_: Option<Netns>, index: IfIndex| {
+        let mut name = |_: Option<Netns>, index: IfIndex| {
             let name = names[index.0 as usize % 3].clone();
             name.map(|name| name.replace(['\n', '\r', '\0'], ""))
         };
         for step in &steps {
             match step {
-                Step::Event(event) => writer.event(Some(&session), &event.as_ref(), name).unwrap(),
+                Step::Event(event) => writer.event(Some(&session), &event.as_ref(), &mut name).unwrap(),
                 Step::Lost(lost) => writer.lost(&session, *lost, 77_000).unwrap(),
                 Step::Rotate => files.push(writer.rotate(Vec::new()).unwrap()),
             }
