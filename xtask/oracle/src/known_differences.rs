@@ -2,7 +2,7 @@
 //! `docs/protocol.md`.
 
 /// A difference that has a reason.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct KnownDifference {
     /// Names of kinds, `*` for anything.
     pub(super) kinds: &'static str,

@@ -1,9 +1,9 @@
 //! `oracle`: does icmptap read packets as tshark does?
 //!
-//! A program in a guest makes ICMP messages of many kinds and captures them twice
-//! at once, with tcpdump and with `icmptap listen -o json`. Here tshark dissects
-//! the one capture, and each of its fields is compared with the other. What
-//! differs is a mistake, of one or of the other; those of the other are explained
+//! A program in a guest makes ICMP messages of many kinds and captures them three times
+//! at once, with tcpdump, with `icmptap listen -o json` and with `icmptap listen -w`. Here
+//! tshark dissects the first and the last, and each of their fields is compared with the
+//! second. What differs is a mistake, of one or of the other; those of the other are explained
 //! (`known_differences.rs`) and have to occur.
 
 mod compare;
@@ -63,14 +63,24 @@ pub fn in_guest(kernel: Option<&str>, options: &Options, locked: bool) -> Result
     let dir = workspace::target().join("oracle");
     fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
     let captures = capture(kernel, options, locked, &dir.join("captures.json"))?;
-    let packets = dissect(&captures.pcap()?, &dir)?;
-    let findings = compare::all(&captures, &packets);
-    print(&findings, &dir);
-    Ok(findings.failures.is_empty())
+    type Compare = fn(&Captures, &[Tree]) -> Findings;
+    let pairs: [(&str, &str, Compare); 2] = [
+        ("oracle.pcap", &captures.pcap, compare::all),
+        ("oracle.pcapng", &captures.pcapng, compare::from_ip_on),
+    ];
+    let mut agree = true;
+    for (file, capture, compare) in pairs {
+        let packets = dissect(&decode(capture)?, &dir.join(file), &dir)?;
+        let findings = compare(&captures, &packets);
+        println!("of {file}:");
+        print(&findings, &dir);
+        agree &= findings.failures.is_empty();
+    }
+    Ok(agree)
 }
 
 /// What the guest's program prints.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Captures {
     /// The id of the echo requests that stand between the kinds.
     mark_id: u16,
@@ -79,6 +89,8 @@ struct Captures {
     events: Vec<Value>,
     /// What tcpdump wrote, in base64.
     pcap: String,
+    /// What `icmptap listen -w` wrote, in base64.
+    pcapng: String,
 }
 
 /// A kind of message that was made.
@@ -129,12 +141,10 @@ impl Fields {
     }
 }
 
-impl Captures {
-    fn pcap(&self) -> Result<Vec<u8>> {
-        BASE64_STANDARD
-            .decode(&self.pcap)
-            .context("the guest's capture is no base64")
-    }
+fn decode(capture: &str) -> Result<Vec<u8>> {
+    BASE64_STANDARD
+        .decode(capture)
+        .context("the guest's capture is no base64")
 }
 
 /// Runs the guest's program; keeps what it printed in `file` too.
@@ -169,12 +179,11 @@ fn capture(kernel: Option<&str>, options: &Options, locked: bool, file: &Path) -
 }
 
 /// What each packet is dissected as: the object of its layers. The capture stays
-/// in `dir`.
-fn dissect(pcap: &[u8], dir: &Path) -> Result<Vec<Tree>> {
-    let file = dir.join("oracle.pcap");
-    fs::write(&file, pcap).with_context(|| format!("write {}", file.display()))?;
+/// in `file`.
+fn dissect(capture: &[u8], file: &Path, dir: &Path) -> Result<Vec<Tree>> {
+    fs::write(file, capture).with_context(|| format!("write {}", file.display()))?;
     let mut command = Command::new("tshark");
-    command.arg("-r").arg(&file).args(["-n", "-T", "json"]);
+    command.arg("-r").arg(file).args(["-n", "-T", "json"]);
     // Nobody's own preferences: none are kept there.
     command.env("WIRESHARK_CONFIG_DIR", dir);
     for preference in [

@@ -1,7 +1,8 @@
 //! What `cargo xtask oracle` runs in the guest: makes ICMP messages of many
-//! kinds, captures them with `tcpdump` and with `icmptap listen -o json` at once,
-//! on the same interface, and prints both captures as one JSON object. The host
-//! compares.
+//! kinds, captures them with `tcpdump`, with `icmptap listen -o json` and with `icmptap
+//! listen -w` at once, on the same interface, and prints the three captures as one JSON
+//! object. The host compares the first and the last with the second. Here it is seen that
+//! `icmptap read` prints of the last what the second printed, and that tcpdump reads it.
 //!
 //! Before each kind a marker passes, an echo request that says which kind
 //! follows: what lies between two markers in one capture pairs with what lies
@@ -22,13 +23,15 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use icmptap::event::Vlan;
 use icmptap_vm_tests::net::settle;
 use icmptap_vm_tests::packet::{Ipv4, echo};
-use icmptap_vm_tests::process::{Process, wait_until};
+use icmptap_vm_tests::process::{Process, run, wait_until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use lab::Lab;
 
 const CAPTURE: &str = "/tmp/oracle.pcap";
+const OURS: &str = "/tmp/oracle.pcapng";
+const OURS_AS_PCAP: &str = "/tmp/ours.pcap";
 
 /// What a marker carries; the last one [`END`].
 const MARK: &[u8] = b"icmptap oracle mark";
@@ -75,11 +78,15 @@ fn main() {
         "tcpdump -Z root -n -i eth0 -Q in -s 0 --immediate-mode -U -w {CAPTURE}"
     )));
     tcpdump.wait_for("listening on eth0");
-    let listener = Process::start(
-        lab.host()
-            .command("icmptap listen -o json -n --hook prerouting --snaplen 65535 --rcvbuf 16M"),
-    );
-    listener.wait_for("listening on");
+    let listen = |output: &str| {
+        let listener = Process::start(lab.host().command(&format!(
+            "icmptap listen {output} -n --hook prerouting --snaplen 65535 --rcvbuf 16M"
+        )));
+        listener.wait_for("listening on");
+        listener
+    };
+    let listener = listen("-o json");
+    let writer = listen(&format!("-w {OURS}"));
 
     let kinds: Vec<Kind> = [real::kinds(), v4::kinds(), v6::kinds(), discovery::kinds()]
         .into_iter()
@@ -106,8 +113,12 @@ fn main() {
     let (status, events, said) = listener.end_by(Signal::INT);
     assert!(status.success(), "icmptap: {status}: {said:?}");
     eprintln!("{}", said.last().map_or("no counters", String::as_str));
+    let (status, _, said) = writer.end_by(Signal::INT);
+    assert!(status.success(), "icmptap -w: {status}: {said:?}");
     let (status, _, said) = tcpdump.end_by(Signal::INT);
     assert!(status.success(), "tcpdump: {status}: {said:?}");
+
+    assert_read(&events);
 
     let events: Vec<Value> = events
         .iter()
@@ -122,8 +133,26 @@ fn main() {
             "kinds": kinds.iter().map(described).collect::<Vec<_>>(),
             "events": events,
             "pcap": BASE64_STANDARD.encode(capture),
+            "pcapng": BASE64_STANDARD.encode(fs::read(OURS).expect("our capture")),
         })
     );
+}
+
+/// Reads our capture back, and has tcpdump read it.
+fn assert_read(printed: &[String]) {
+    let read = run(&format!("icmptap read -q -n -o json {OURS}"));
+    let read: Vec<&str> = read.lines().collect();
+    for (read, printed) in read.iter().zip(printed) {
+        assert_eq!(read, printed);
+    }
+    assert_eq!(read.len(), printed.len());
+    run(&format!("icmptap read -q -w {OURS_AS_PCAP} {OURS}"));
+    for capture in [OURS, OURS_AS_PCAP] {
+        let lines = run(&format!("tcpdump -Z root -n -q --count -r {capture}"));
+        // The last line of JSON has the counters.
+        let expected = format!("{} packets", printed.len() - 1);
+        assert_eq!(lines.trim(), expected, "{capture}");
+    }
 }
 
 fn mark(lab: &Lab, nth: usize, text: &[u8]) {
