@@ -9,7 +9,7 @@ const FULL: usize = 64 << 10;
 pub(crate) struct Output<W> {
     out: W,
     waiting: Vec<u8>,
-    /// Bytes of this file that were handed over.
+    /// Bytes of this file that were handed over, up to the last piece that was taken whole.
     written: u64,
 }
 
@@ -55,9 +55,15 @@ impl<W: Write> Output<W> {
         self.out.flush()
     }
 
+    pub(crate) fn get_ref(&self) -> &W {
+        &self.out
+    }
+
     fn hand_over(&mut self) -> io::Result<()> {
         let result = self.out.write_all(&self.waiting);
-        self.written += self.waiting.len() as u64;
+        if result.is_ok() {
+            self.written += self.waiting.len() as u64;
+        }
         self.waiting.clear();
         result
     }

@@ -22,7 +22,7 @@ use crate::{
     say,
     selection::Sets,
     values::WrongValue,
-    write::Capture,
+    write::{Capture, Source},
 };
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -94,7 +94,7 @@ fn printer(
         subscription: subscription.id().unwrap_or_default(),
     };
     let snaplen = subscription.parameters().snaplen.0;
-    let capture = Capture::new(destination, names, snaplen, Some(session), true)?;
+    let capture = Capture::new(destination, names, snaplen, Some(session), Source::Module)?;
     let capture = capture.expect("the destination is a capture");
     Ok((Printer::capture(&args.printing, capture), Some(session)))
 }

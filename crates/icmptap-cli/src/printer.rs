@@ -190,6 +190,9 @@ impl<W: Write, N: Names> Printer<W, N> {
 
     fn note(&mut self, result: io::Result<()>) {
         if let Err(error) = result {
+            if let Sink::Capture(capture) = &mut self.sink {
+                capture.close_early();
+            }
             self.failure = Some(error);
         }
     }

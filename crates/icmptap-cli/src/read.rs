@@ -4,9 +4,12 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
-    fs::File,
+    fs::{self, File},
     io::Write,
-    os::fd::{AsFd, OwnedFd},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
     rc::Rc,
     sync::Arc,
 };
@@ -23,7 +26,7 @@ use crate::{
     printer::Printer,
     say,
     selection::Selector,
-    write::Capture,
+    write::{Capture, Source},
 };
 
 /// What is kept of a packet in a capture that is written from others: as much as they
@@ -35,7 +38,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let filter = filter.transpose()?;
     let names = CapturedNames::new(args.printing.numeric);
     let destination = args.printing.destination()?;
-    let capture = Capture::new(&destination, names.clone(), SNAPLEN, None, false)?;
+    let about = args.files.iter().filter_map(|file| fs::metadata(file).ok());
+    let source = Source::Files(about.map(|about| (about.dev(), about.ino())).collect());
+    let capture = Capture::new(&destination, names.clone(), SNAPLEN, None, source)?;
     let printer = match capture {
         Some(capture) => Printer::capture(&args.printing, capture),
         None => {

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fs::File,
     io::{self, IsTerminal},
+    os::unix::fs::MetadataExt,
     path::Path,
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -15,7 +16,7 @@ use jiff::ZonedDateTime;
 
 use crate::{
     args::{CaptureFormat, Destination},
-    interfaces::Names,
+    interfaces::{Names, escaped},
     output,
     rotate::{Next, Rotation},
     values::WrongValue,
@@ -27,8 +28,7 @@ pub(crate) struct Capture<N> {
     names: N,
     rotation: Option<Rotation>,
     began: Instant,
-    /// Events come as they happen: losses and ends happen now.
-    is_live: bool,
+    source: Source,
     /// There were as many files as the user wants.
     is_full: bool,
     /// Events, whether they are written or wait.
@@ -37,6 +37,18 @@ pub(crate) struct Capture<N> {
     written: u64,
     sessions: HashMap<Session, Written>,
 }
+
+/// Where events come from.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// They come as they happen: losses and ends happen now.
+    Module,
+    /// Out of these files, which are not to be written to.
+    Files(Vec<FileId>),
+}
+
+/// The device and the inode number of a file.
+pub(crate) type FileId = (u64, u64);
 
 /// What was written of a session.
 #[derive(Debug, Default, Clone, Copy)]
@@ -50,6 +62,44 @@ enum Writer {
     Pcap(PcapWriter<File>),
 }
 
+impl Writer {
+    fn has_waiting(&self) -> bool {
+        match self {
+            Self::Pcapng(writer) => writer.has_waiting(),
+            Self::Pcap(writer) => writer.has_waiting(),
+        }
+    }
+
+    /// Of this file.
+    fn len(&self) -> u64 {
+        match self {
+            Self::Pcapng(writer) => writer.file_size(),
+            Self::Pcap(writer) => writer.file_size(),
+        }
+    }
+
+    fn file(&self) -> &File {
+        match self {
+            Self::Pcapng(writer) => writer.get_ref(),
+            Self::Pcap(writer) => writer.get_ref(),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Pcapng(writer) => writer.flush(),
+            Self::Pcap(writer) => writer.flush(),
+        }
+    }
+
+    fn rotate(&mut self, file: File) -> io::Result<File> {
+        match self {
+            Self::Pcapng(writer) => writer.rotate(file),
+            Self::Pcap(writer) => writer.rotate(file),
+        }
+    }
+}
+
 impl<N: Names> Capture<N> {
     /// Begins a capture. `None`: events go elsewhere. `snaplen` bytes are kept of a packet.
     pub(crate) fn new(
@@ -57,7 +107,7 @@ impl<N: Names> Capture<N> {
         names: N,
         snaplen: u32,
         session: Option<Session>,
-        is_live: bool,
+        source: Source,
     ) -> anyhow::Result<Option<Self>> {
         let Destination::Capture { format, file } = destination else {
             return Ok(None);
@@ -65,7 +115,7 @@ impl<N: Names> Capture<N> {
         let (rotation, out) = match file {
             Some(plan) => {
                 let (rotation, path) = Rotation::begin(plan.clone(), &ZonedDateTime::now())?;
-                (Some(rotation), create(&path)?)
+                (Some(rotation), create(&path, &source)?)
             }
             None if io::stdout().is_terminal() => {
                 let message = "a capture is not for a terminal: write it to a file (-w FILE), or \
@@ -89,7 +139,7 @@ impl<N: Names> Capture<N> {
             names,
             rotation,
             began: Instant::now(),
-            is_live,
+            source,
             is_full: false,
             events: 0,
             written: 0,
@@ -110,18 +160,25 @@ impl<N: Names> Capture<N> {
     }
 
     pub(crate) fn has_pending(&self) -> bool {
-        match &self.writer {
-            Writer::Pcapng(writer) => writer.has_waiting(),
-            Writer::Pcap(writer) => writer.has_waiting(),
+        self.writer.has_waiting()
+    }
+
+    /// Something could not be written. What was written of it in part is taken away again, so
+    /// that the file is whole and has what is [`written`](Self::written).
+    pub(crate) fn close_early(&mut self) {
+        if self.rotation.is_some() {
+            // A device or a pipe has no length.
+            let _ = self.writer.file().set_len(self.writer.len());
         }
     }
 
     /// Goes on with another session.
     pub(crate) fn session(&mut self, session: Session, part: u32) -> io::Result<()> {
-        match &mut self.writer {
-            Writer::Pcapng(writer) => writer.begin_session(session, part),
-            Writer::Pcap(_) => Ok(()),
+        if let Writer::Pcapng(writer) = &mut self.writer {
+            writer.begin_session(session, part)?;
         }
+        self.count_written();
+        Ok(())
     }
 
     pub(crate) fn event(
@@ -156,6 +213,7 @@ impl<N: Names> Capture<N> {
             let told = &mut self.sessions.entry(*session).or_default().lost;
             *told = told.saturating_add(lost.count);
         }
+        self.count_written();
         Ok(())
     }
 
@@ -176,10 +234,7 @@ impl<N: Names> Capture<N> {
     }
 
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        match &mut self.writer {
-            Writer::Pcapng(writer) => writer.flush()?,
-            Writer::Pcap(writer) => writer.flush()?,
-        }
+        self.writer.flush()?;
         self.count_written();
         Ok(())
     }
@@ -195,20 +250,16 @@ impl<N: Names> Capture<N> {
         let Some(rotation) = &mut self.rotation else {
             return Ok(());
         };
-        let len = match &self.writer {
-            Writer::Pcapng(writer) => writer.file_size(),
-            Writer::Pcap(writer) => writer.file_size(),
-        };
+        let len = self.writer.len();
         let next = rotation.next(len, self.began.elapsed(), ZonedDateTime::now);
         match next.map_err(io::Error::other)? {
             Next::Stay => {}
             Next::End => self.is_full = true,
             Next::File(path) => {
-                let file = create(&path).map_err(io::Error::other)?;
-                match &mut self.writer {
-                    Writer::Pcapng(writer) => writer.rotate(file)?,
-                    Writer::Pcap(writer) => writer.rotate(file)?,
-                };
+                // First, since the next file may be the same one, which is emptied.
+                self.flush()?;
+                let file = create(&path, &self.source).map_err(io::Error::other)?;
+                self.writer.rotate(file)?;
             }
         }
         Ok(())
@@ -216,7 +267,7 @@ impl<N: Names> Capture<N> {
 
     /// Of something that has no time of its own: now, or that of the last packet.
     fn time_ns(&self) -> u64 {
-        if self.is_live {
+        if let Source::Module = self.source {
             let now = SystemTime::now().duration_since(UNIX_EPOCH);
             return now.map_or(0, |now| now.as_nanos() as u64);
         }
@@ -240,8 +291,22 @@ impl<N: Names> icmptap_capture::Names for Named<'_, N> {
     }
 }
 
-fn create(path: &Path) -> anyhow::Result<File> {
-    File::create(path).with_context(|| format!("cannot make the file `{}`", path.display()))
+fn create(path: &Path, source: &Source) -> anyhow::Result<File> {
+    if let (Source::Files(files), Ok(about)) = (source, path.metadata())
+        && files.contains(&(about.dev(), about.ino()))
+    {
+        let message = format!(
+            "`{}` is read: it cannot be written to as well",
+            escaped(&path.to_string_lossy())
+        );
+        return Err(WrongValue(message).into());
+    }
+    File::create(path).with_context(|| {
+        format!(
+            "cannot make the file `{}`",
+            escaped(&path.to_string_lossy())
+        )
+    })
 }
 
 /// As `uname -sr` has it.

@@ -360,6 +360,86 @@ fn files_take_turns_and_are_one_capture() {
     );
 }
 
+/// With one file that takes turns with itself, the end of the file before does not get
+/// into it.
+#[test]
+fn one_file_is_overwritten_as_a_whole() {
+    let folder = Folder::new();
+    folder.good("read -w r.pcapng -C 1k -W 1 x");
+    let (out, err) = folder.good("read r.pcapng");
+    assert_eq!(out, [SOLICITATION]);
+    assert!(
+        err.last()
+            .unwrap()
+            .starts_with("the capture began in another file"),
+        "{err:?}"
+    );
+}
+
+/// As many pings.
+fn pings(count: u64) -> Vec<u8> {
+    let section = Section {
+        application: "icmptap test".to_owned(),
+        system: None,
+        snaplen: 576,
+        session: Some(session()),
+    };
+    let mut writer = PcapngWriter::new(Vec::new(), section);
+    let ping = icmpv4(8, 0, [0, 7, 0, 1], &[0; 56]);
+    for seq in 0..count {
+        let event = event(&ping, 0, seq, Hook::Prerouting, [2, 0]);
+        let mut name = |_, _| None;
+        writer
+            .event(Some(&session()), &event.as_ref(), &mut name)
+            .unwrap();
+    }
+    writer.rotate(Vec::new()).unwrap()
+}
+
+/// A file that cannot grow further, as on a full disk, is whole, and has what the last
+/// line says.
+#[test]
+fn a_full_disk_leaves_a_whole_capture_and_is_an_error() {
+    let folder = Folder::new();
+    fs::write(folder.path("pings"), pings(2_000)).unwrap();
+    for name in ["y.pcapng", "y.pcap"] {
+        let script = format!(
+            "trap '' XFSZ; ulimit -f 220; exec {} read -w {name} pings",
+            env!("CARGO_BIN_EXE_icmptap")
+        );
+        let output = Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(folder.0.path())
+            .output()
+            .unwrap();
+        let err = lines(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{err:?}");
+        let [written, failed] = &err[..] else {
+            panic!("{err:?}")
+        };
+        assert!(
+            failed.starts_with("icmptap: cannot write to the capture: File too large"),
+            "{failed}"
+        );
+        let (count, _) = written.split_once(" written, ").unwrap();
+        let count: usize = count.parse().unwrap();
+        assert!((100..2_000).contains(&count), "{written}");
+        let (out, _) = folder.good(&format!("read {name}"));
+        assert_eq!(out.len(), count, "{name}");
+    }
+}
+
+#[test]
+fn what_is_read_is_not_written_to() {
+    let folder = Folder::new();
+    fs::hard_link(folder.path("x"), folder.path("y")).unwrap();
+    assert_eq!(
+        folder.bad("read -w y x", 2),
+        "icmptap: `y` is read: it cannot be written to as well"
+    );
+    assert_eq!(fs::read(folder.path("x")).unwrap(), capture());
+}
+
 #[test]
 fn options_that_do_not_go_together_are_refused() {
     let folder = Folder::new();

@@ -125,9 +125,15 @@ impl<W: Write> PcapngWriter<W> {
         self.header_len = self.out.len();
     }
 
-    /// Bytes of this file, those that wait included.
+    /// Bytes of this file, those that wait included. After an error, this is where the file
+    /// should end: what was handed over last may have been written in part, and is lost.
     pub fn file_size(&self) -> u64 {
         self.out.len()
+    }
+
+    /// What is written to.
+    pub fn get_ref(&self) -> &W {
+        self.out.get_ref()
     }
 
     /// Whether [`flush`](Self::flush) has something to do.
