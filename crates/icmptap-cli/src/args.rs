@@ -49,8 +49,9 @@ pub(crate) enum Command {
 ///
 /// A time is in seconds, or has a unit: 10, 1.5, 500ms, 2m, 100us.
 ///
-/// --write (-w) keeps the events in a capture instead of printing them: `icmptap read`
-/// gives all of it back, and Wireshark, tshark and tcpdump read it too.
+/// --write (-w) keeps the events in a capture instead of printing them. `icmptap read`
+/// gives all of a pcapng capture back, and Wireshark and tshark read it too; for tcpdump
+/// write pcap.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Listen {
