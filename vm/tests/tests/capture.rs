@@ -171,6 +171,54 @@ fn who_is_killed_leaves_all_that_was_written() {
 }
 
 #[test]
+fn a_full_disk_ends_it_with_a_whole_capture() {
+    let wire = Wire::new();
+    let folder = folder("full");
+    run(&format!("mount -t tmpfs -o size=64k full {folder}"));
+    for name in ["x.pcapng", "x.pcap"] {
+        let file = format!("{folder}/{name}");
+        let process = listen(&wire.right, &format!("-w {file} --rcvbuf 4M"));
+        flood(&wire.left, Wire::RIGHT, 3_000);
+        let (status, _, err) = process.end();
+        assert_eq!(status.code(), Some(1), "{err:?}");
+        let [counters, error] = &err[err.len() - 2..] else {
+            panic!("{err:?}")
+        };
+        assert!(
+            error.contains("cannot write to the capture: No space left"),
+            "{err:?}"
+        );
+        // To the last packet, what was received and is not in the file shows.
+        let (written, rest) = counters.split_once(" written, ").expect("the counters");
+        let written: usize = written.parse().expect("a number");
+        let received = rest.split(' ').next().expect("a word");
+        assert!((1..3_000).contains(&written), "{counters}");
+        assert!(received.parse::<usize>().expect("a number") > written);
+        let (out, _) = read(&file);
+        assert_eq!(out.len(), written, "{counters}");
+        assert_eq!(tcpdump(&file), written, "{counters}");
+        fs::remove_file(file).expect("the file");
+    }
+    run(&format!("umount {folder}"));
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_any_more_ends_it() {
+    let wire = Wire::new();
+    let mut shell = wire.right.command("sh -c");
+    shell.arg("{ icmptap listen -w -; echo ended $? >&2; } | icmptap read -q -c 2 -");
+    let process = Process::start(shell);
+    process.wait_for("listening on ");
+    for _ in 0..2 {
+        wire.left.run("ping -c 1 10.0.0.2");
+        process.take(1);
+    }
+    let (status, _, err) = process.end();
+    assert!(status.success());
+    assert_eq!(last(&err), "ended 0", "{err:?}");
+}
+
+#[test]
 fn a_pipe_gives_events_as_they_come() {
     let wire = Wire::new();
     let mut shell = wire.right.command("sh -c");
