@@ -24,6 +24,7 @@ use rustix::{
 };
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
+    flag,
     iterator::Signals,
 };
 
@@ -47,6 +48,15 @@ pub(crate) fn stop_on_signals(stopper: Stopper) -> anyhow::Result<()> {
             stopper.stop();
         }
     })
+}
+
+/// Of a program that reads from another's pipe: Ctrl-C ends the other as well, whose last words
+/// are still to be read. So the first is left to the other; the second ends this program.
+pub(crate) fn outlive_the_first_ctrl_c() -> io::Result<()> {
+    let was_one = Arc::new(AtomicBool::new(false));
+    flag::register_conditional_default(SIGINT, Arc::clone(&was_one))?;
+    flag::register(SIGINT, was_one)?;
+    Ok(())
 }
 
 /// A pipe whose reader is gone, or a terminal that is, ends the stream at once, and not

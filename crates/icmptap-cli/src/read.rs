@@ -4,11 +4,11 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
-    fs::{self, File},
+    fs::{self, File, FileType},
     io::Write,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::fs::MetadataExt,
+        unix::fs::{FileTypeExt, MetadataExt},
     },
     rc::Rc,
     sync::Arc,
@@ -21,6 +21,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
     args::{Destination, Read as Args},
+    ends,
     interfaces::{Names, escaped},
     output,
     printer::Printer,
@@ -101,7 +102,11 @@ impl<W: Write> Session<W> {
                 )
             }
         };
-        let comes_slowly = !input.metadata().is_ok_and(|about| about.is_file());
+        let kind = input.metadata().map(|about| about.file_type());
+        let comes_slowly = !kind.as_ref().is_ok_and(FileType::is_file);
+        if kind.is_ok_and(|kind| kind.is_fifo() || kind.is_socket()) {
+            ends::outlive_the_first_ctrl_c().context("cannot catch signals")?;
+        }
         let waits = input.try_clone().context("cannot read")?;
         let mut reader = Reader::new(input);
         loop {

@@ -2,8 +2,12 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader, Write},
+    os::unix::process::ExitStatusExt,
     path::PathBuf,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
+    thread::sleep,
+    time::Duration,
 };
 
 use icmptap::{
@@ -13,6 +17,7 @@ use icmptap::{
 };
 use icmptap_capture::{PcapngWriter, Section, Session, Totals};
 use icmptap_proto::testing::{icmpv4, icmpv6};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -475,4 +480,48 @@ fn a_pipe_goes_in_and_out() {
     let output = second.wait_with_output().unwrap();
     assert!(first.wait().unwrap().success());
     assert_eq!(lines(&output.stdout), [PING, REPLY, SOLICITATION]);
+}
+
+/// Ctrl-C reaches both programs of a pipeline, and what the first one writes then is read.
+#[test]
+fn ctrl_c_is_left_to_who_writes_into_the_pipe() {
+    let start = || {
+        Command::new(env!("CARGO_BIN_EXE_icmptap"))
+            .args(["read", "-"])
+            .env("TZ", "UTC")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let interrupt = |child: &Child| {
+        let pid = Pid::from_child(child);
+        kill_process(pid, Signal::INT).unwrap();
+    };
+    let bytes = capture();
+    let (first, rest) = bytes.split_at(bytes.len() - 300);
+
+    let mut child = start();
+    let (mut input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut lines = BufReader::new(output).lines();
+    input.write_all(first).unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), PING);
+    interrupt(&child);
+    input.write_all(rest).unwrap();
+    drop(input);
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(rest.last().unwrap(), SOLICITATION);
+    assert!(child.wait().unwrap().success());
+
+    let mut child = start();
+    let (mut input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    input.write_all(first).unwrap();
+    let mut lines = BufReader::new(output).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), PING);
+    interrupt(&child);
+    // Two that wait at once would be one.
+    sleep(Duration::from_millis(100));
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().signal(), Some(Signal::INT.as_raw()));
 }
