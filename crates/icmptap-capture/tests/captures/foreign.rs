@@ -300,6 +300,30 @@ fn what_is_no_icmp_is_counted_and_losses_are_told() {
     assert_eq!(passed_over.unknown_link, Some(127));
 }
 
+/// Statistics count from the beginning of the capture, on each interface.
+#[test]
+fn what_was_dropped_is_not_counted_twice() {
+    let statistics = |interface: u32, dropped: u64| {
+        let options = Little.option(5, &Little.u64(dropped));
+        Little.block(5, &[&Little.u32(interface)[..], &[0; 8], &options].concat())
+    };
+    let bytes = [
+        Little.section(),
+        Little.interface(1, 0, &[]),
+        Little.interface(1, 0, &[]),
+        statistics(0, 3),
+        statistics(1, 4),
+        statistics(0, 3),
+        statistics(0, 5),
+        statistics(9, 6),
+    ]
+    .concat();
+    let (items, error) = read(&bytes);
+    assert!(error.is_none(), "{error:?}");
+    let dropped = [3, 4, 2].map(|count| Item::Dropped { count });
+    assert_eq!(items, dropped);
+}
+
 #[test]
 fn a_packet_of_an_interface_without_a_block_is_damage() {
     let bytes = [Little.section(), Little.packet(3, 0, &ping(1, 8), &[])].concat();
