@@ -111,6 +111,7 @@ pub enum Verdict {
 
 impl Audit {
     /// Nothing was read yet.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -200,6 +201,7 @@ impl Audit {
     }
 
     /// Events and losses that were not followed, for there were too many streams.
+    #[must_use]
     pub fn unfollowed(&self) -> u64 {
         self.unfollowed
     }

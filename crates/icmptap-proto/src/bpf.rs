@@ -29,6 +29,7 @@ impl Program {
     ///
     /// `is_outgoing` says whether the packet leaves, for programs that ask; `None`: it is not
     /// known, or the packet is on its way through, and a program that asks does not take it.
+    #[must_use]
     pub fn matches(&self, packet: &[u8], original_len: u32, is_outgoing: Option<bool>) -> bool {
         Machine {
             packet,

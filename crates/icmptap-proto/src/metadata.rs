@@ -64,6 +64,7 @@ impl Metadata {
     /// of the module takes the same packets and says the same of them. Gives the packet
     /// as well, without what a device put behind it, as the kernel does. `None`: it is
     /// not ICMP, or too little is left to tell.
+    #[must_use]
     pub fn of_packet(time_ns: u64, packet: &[u8], original_len: u32) -> Option<(Self, &[u8])> {
         let ip = Ip::decode(packet)?;
         let header_len = match ip {
@@ -201,6 +202,7 @@ impl Eq for Event {}
 
 impl EventRef<'_> {
     /// What is known of the packet beside its bytes.
+    #[must_use]
     pub fn metadata(&self) -> Metadata {
         let header = self.header;
         Metadata {

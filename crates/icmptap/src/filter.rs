@@ -68,6 +68,7 @@ impl Filter {
     /// Whether it takes an event. It sees what was kept of the packet: one that asks for
     /// bytes beyond that is not taken, and nor is one that asks for `inbound` or
     /// `outbound` where the hook does not tell: forward, or none.
+    #[must_use]
     pub fn matches(&self, event: &EventRef<'_>) -> bool {
         let is_outgoing = match event.hook() {
             Some(Hook::Prerouting | Hook::Input) => Some(false),
@@ -79,6 +80,7 @@ impl Filter {
     }
 
     /// As [`Builder::overlooks_extension_headers`](crate::Builder::overlooks_extension_headers).
+    #[must_use]
     pub fn overlooks_extension_headers(&self) -> bool {
         overlooks_extension_headers(&self.0)
     }
