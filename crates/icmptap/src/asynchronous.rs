@@ -22,7 +22,9 @@ use crate::{
 /// [`Builder::subscribe_async`](crate::Builder::subscribe_async) on.
 ///
 /// The asynchronous form of [`Subscription`](crate::Subscription), for tasks of tokio.
-/// [`recv`](Self::recv) returns borrowed items, the [`Stream`] owned ones.
+/// [`recv`](Self::recv) returns borrowed items. As a [`futures_core::Stream`] it yields owned
+/// ones: `next` needs `StreamExt` of the crate `futures_util` or `tokio_stream`. For a
+/// deadline use `tokio::time::timeout`, since `recv` is cancel safe.
 /// [`stop`](Self::stop) or a [`Stopper`] ends it; events that were delivered before
 /// can still be received. [`finish`](Self::finish) ends it and returns the counters
 /// of both sides. Dropping it ends it as well.
@@ -60,7 +62,7 @@ pub struct AsyncSubscription {
 impl AsyncSubscription {
     pub(crate) fn new(session: Session) -> Result<Self, Error> {
         let socket = watch(session.socket())?;
-        let stopped = watch(&session.stopper().fd())?;
+        let stopped = watch(session.stopper())?;
         Ok(Self {
             session,
             socket,

@@ -175,7 +175,7 @@ impl Socket {
             })
         });
         let mut fds = vec![PollFd::new(&self.fd, PollFlags::IN)];
-        fds.extend(stopper.map(|stopper| PollFd::from_borrowed_fd(stopper.fd(), PollFlags::IN)));
+        fds.extend(stopper.map(|stopper| PollFd::from_borrowed_fd(stopper.as_fd(), PollFlags::IN)));
         match poll(&mut fds, timeout.as_ref()) {
             Ok(0) => Ok(false),
             Ok(_) | Err(Errno::INTR) => Ok(true),

@@ -65,8 +65,31 @@ impl Stopper {
     pub(crate) fn is_stopped(&self) -> bool {
         self.shared.stopped.load(Ordering::Acquire)
     }
+}
 
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+/// For `poll`: readable once it has stopped the subscription. Do not read from it.
+impl AsFd for Stopper {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.shared.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    use super::*;
+
+    #[test]
+    fn it_is_readable_once_it_has_stopped() {
+        let stopper = Stopper::new().unwrap();
+        let is_readable = || {
+            let mut fds = [PollFd::from_borrowed_fd(stopper.as_fd(), PollFlags::IN)];
+            poll(&mut fds, Some(&Timespec::default())).unwrap() == 1
+        };
+        assert!(!is_readable());
+        stopper.stop();
+        assert!(is_readable());
+        assert!(stopper.is_stopped());
     }
 }
