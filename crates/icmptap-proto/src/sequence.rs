@@ -6,8 +6,15 @@ use std::{collections::BTreeMap, fmt};
 use crate::{Cpu, event::Batch};
 
 /// Events that were matched and not delivered.
+///
+/// A loss on a CPU is found when the next batch of that CPU arrives. Losses after the last
+/// batch of a CPU are only in the final counters, and so are the causes.
+///
+/// With the feature `serde` it is written as the line of a loss, which `json::Line` reads back:
+/// `{"kind":"lost","cpu":3,"count":12}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(tag = "kind", rename = "lost"))]
 pub struct Lost {
     /// The CPU whose stream they are missing from.
     pub cpu: Cpu,

@@ -661,8 +661,12 @@ fn losses_and_counters_are_read_back() {
         count: 12,
     };
     let text = serde_json::to_string(&lost).unwrap();
-    assert_eq!(text, r#"{"cpu":3,"count":12}"#);
+    assert_eq!(text, serde_json::to_string(&Line::lost(lost)).unwrap());
     assert_eq!(serde_json::from_str::<Lost>(&text).unwrap(), lost);
+    assert_eq!(
+        serde_json::from_str::<Line>(&text).unwrap(),
+        Line::lost(lost)
+    );
 
     let mut counters = Counters::default();
     (counters.matched, counters.delivered) = (u64::MAX, 7);

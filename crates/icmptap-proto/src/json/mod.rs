@@ -1,8 +1,11 @@
-//! Events as JSON, one object per line, written and read. New versions may add keys, and
-//! remove none. Keys that do not apply to an event, and values that are not known, are
-//! left out. Names and other text that somebody else chose are escaped, as [`Name`] does.
+//! Events as JSON, one object per line, written and read (feature `serde`). New versions may
+//! add keys, and remove none. An unknown `kind` of line is an error. Keys that do not apply to
+//! an event, and values that are not known, are left out. Names and other text that somebody
+//! else chose are escaped, as [`Name`] does.
 //!
-//! `docs/event.schema.json` is generated from these types.
+//! The function `schema` (feature `schema`) returns the JSON Schema of a line.
+//!
+//! Reading:
 //!
 //! ```
 //! use icmptap_proto::json::Line;
@@ -10,7 +13,15 @@
 //! // Lines of `icmptap listen -o json`.
 //! for line in [r#"{"kind":"lost","cpu":3,"count":12}"#] {
 //!     match serde_json::from_str(line)? {
-//!         Line::Event(event) => println!("{:?} > {:?}", event.src, event.dst),
+//!         Line::Event(event) => {
+//!             println!("{:?} > {:?}", event.src, event.dst);
+//!             // `type_name` is the same word in both families, `id` that of an echo.
+//!             if let Some(icmp) = event.icmp
+//!                 && icmp.type_name.as_deref() == Some("echo-request")
+//!             {
+//!                 println!("type {}, id {:?}", icmp.r#type, icmp.id);
+//!             }
+//!         }
 //!         Line::Lost(lost) => println!("{} lost", lost.count),
 //!         Line::Summary(summary) => println!("{} received", summary.received),
 //!         _ => {}
@@ -18,6 +29,9 @@
 //! }
 //! # Ok::<(), serde_json::Error>(())
 //! ```
+//!
+//! Writing: an event and a [loss](sequence::Lost) are serialized as their lines, and
+//! [`Line::summary`] is the last one. The example `json` of the crate `icmptap` does so.
 
 mod extension;
 mod hex;
@@ -86,7 +100,8 @@ impl Line {
         })
     }
 
-    /// The line of `count` losses after the last event, which only the final counters show.
+    /// The line of `count` losses that no other line has told of: those in the final counters,
+    /// less those of the lines before.
     #[must_use]
     pub fn lost_at_the_end(count: u64) -> Self {
         Self::Lost(Lost { cpu: None, count })
@@ -291,7 +306,7 @@ pub struct Vlan {
     pub protocol: Word,
 }
 
-/// Events that were lost.
+/// Events that were lost. The causes are in the counters of the [`Summary`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -303,8 +318,9 @@ pub struct Lost {
     pub count: u64,
 }
 
-/// The end of the stream. There are `shown` lines of events. The counts in the lines of
-/// losses add up to the three `lost_` counters, and with `received` to `matched`.
+/// The end of the stream. There are `shown` lines of events. The counts of all lines of losses
+/// add up to the sum of the three counters `lost_overrun`, `lost_nomem` and `lost_ratelimit`.
+/// That sum and `received` are `matched`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
