@@ -241,9 +241,9 @@ impl fmt::Display for Protocol {
 /// ```
 /// use icmptap_proto::{TypeSet, icmp::v4};
 ///
-/// let mut errors = TypeSet::from([3, 11]);
+/// let mut errors = TypeSet::from([v4::Type::DESTINATION_UNREACHABLE, v4::Type::TIME_EXCEEDED]);
 /// errors.insert(v4::Type::PARAMETER_PROBLEM.0);
-/// assert!(errors.contains(12));
+/// assert_eq!(errors, TypeSet::from([3, 11, 12]));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TypeSet {

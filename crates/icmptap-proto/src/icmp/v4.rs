@@ -3,7 +3,10 @@
 use std::net::Ipv4Addr;
 
 use super::{echo::extended_echo_code_word, open_enum::open_enum};
-use crate::bytes::{be16, be32, ipv4};
+use crate::{
+    TypeSet,
+    bytes::{be16, be32, ipv4},
+};
 
 open_enum! {
     /// An ICMPv4 type: any number, some of which have a name.
@@ -79,9 +82,15 @@ open_enum! {
     EXPERIMENT_2 = 254, "RFC3692-style Experiment 2", "experiment-2";
 }
 
+impl<const N: usize> From<[Type; N]> for TypeSet {
+    fn from(types: [Type; N]) -> Self {
+        types.into_iter().map(|icmp_type| icmp_type.0).collect()
+    }
+}
+
 impl Type {
-    /// The name of one of the type's codes, as one word. `None` where the code
-    /// has none, and where the type knows only code 0 and that says nothing.
+    /// The name of a code of this type, as one word. `None` for codes without a name, and for
+    /// code 0 of types that have no other code, such as echo request.
     #[must_use]
     pub fn code_name(self, code: u8) -> Option<&'static str> {
         Some(match (self, code) {

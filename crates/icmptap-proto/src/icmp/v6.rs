@@ -1,6 +1,7 @@
 //! ICMPv6 types and codes (RFC 4443 and IANA).
 
 use super::{echo::extended_echo_code_word, open_enum::open_enum};
+use crate::TypeSet;
 
 open_enum! {
     /// An ICMPv6 type: any number, some of which have a name. Below 128 are
@@ -101,9 +102,15 @@ open_enum! {
     RESERVED_INFORMATION = 255, "Reserved for expansion of ICMPv6 informational messages", "reserved-information";
 }
 
+impl<const N: usize> From<[Type; N]> for TypeSet {
+    fn from(types: [Type; N]) -> Self {
+        types.into_iter().map(|icmp_type| icmp_type.0).collect()
+    }
+}
+
 impl Type {
-    /// The name of one of the type's codes, as one word. `None` where the code
-    /// has none, and where the type knows only code 0 and that says nothing.
+    /// The name of a code of this type, as one word. `None` for codes without a name, and for
+    /// code 0 of types that have no other code, such as echo request.
     #[must_use]
     pub fn code_name(self, code: u8) -> Option<&'static str> {
         Some(match (self, code) {
