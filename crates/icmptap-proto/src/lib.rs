@@ -33,7 +33,14 @@
 //! # print(&[], FamilyId(1)).unwrap();
 //! ```
 //!
-//! The format is defined by `kernel/uapi/linux/icmptap.h`. Headers are in host byte order,
+//! | feature | what it adds |
+//! |---|---|
+//! | `serde` | `json`: events, losses and the summary as lines of JSON, written and read |
+//! | `schema` | `json::schema`, the JSON Schema of these lines |
+//! | `interfaces` | `IfIndex::from_name`, which asks the kernel |
+//! | `test-util` | `testing`: messages as the kernel sends them, made from values |
+//!
+//! The format is defined by the header `linux/icmptap.h` in the package `icmptap-sys`. Headers are in host byte order,
 //! packets in network byte order. Fields that a newer kernel appends are skipped. Missing
 //! and contradictory data is a [`DecodeError`], never a panic.
 

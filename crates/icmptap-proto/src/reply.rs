@@ -397,7 +397,8 @@ pub struct SubscriptionInfo {
     /// The process that made it. `None` if it has ended, or is not visible in the PID
     /// namespace of the process that asks.
     pub pid: Option<Pid>,
-    /// The name of that process (`/proc/PID/comm`).
+    /// The name of that process (`/proc/PID/comm`). The process chose it: print it as
+    /// [`Name`](crate::Name).
     pub command: String,
     /// Its number. `None` with a module older than schema version 3, which does not report
     /// it.

@@ -131,7 +131,8 @@ impl SubscribeOptions {
     }
 }
 
-/// An option of a subscription: a field of [`SubscribeOptions`].
+/// An option of a subscription: a field of [`SubscribeOptions`], and a method of the same name
+/// of `icmptap::Builder`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SubscribeOption {

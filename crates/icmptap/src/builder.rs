@@ -22,12 +22,12 @@ const DEFAULT_HOOKS: Hooks = Hooks::PREROUTING;
 /// matched: each gets a sequence number, and becomes an event or a loss.
 ///
 /// ```no_run
-/// use icmptap::{Families, Hook, IfIndex, Subscription};
+/// use icmptap::{Families, Hook, IfIndex, Subscription, icmp::v4};
 ///
 /// let subscription = Subscription::builder()
 ///     .hooks([Hook::Prerouting, Hook::Output])
 ///     .families(Families::IPV4)
-///     .icmp_types([3, 11])
+///     .icmp_types([v4::Type::DESTINATION_UNREACHABLE, v4::Type::TIME_EXCEEDED])
 ///     .interface(IfIndex::from_name("eth0")?)
 ///     .subscribe()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -80,14 +80,16 @@ impl Builder {
         self
     }
 
-    /// The ICMP types. Default: all. Packets without a type (later fragments, and
-    /// packets that are too short) are selected only if all types are.
+    /// The types of ICMP for IPv4. Default: all. ICMPv6 is still selected, unless
+    /// [`families`](Self::families) or [`icmpv6_types`](Self::icmpv6_types) excludes it.
+    /// Packets without a type (later fragments, and packets that are too short) are selected
+    /// only if all types are.
     pub fn icmp_types(mut self, types: impl Into<TypeSet>) -> Self {
         self.options.icmp_types = Some(types.into());
         self
     }
 
-    /// The ICMPv6 types, as [`icmp_types`](Self::icmp_types).
+    /// The types of ICMPv6. Default: all. As [`icmp_types`](Self::icmp_types), for IPv6.
     pub fn icmpv6_types(mut self, types: impl Into<TypeSet>) -> Self {
         self.options.icmpv6_types = Some(types.into());
         self
@@ -188,7 +190,7 @@ impl Builder {
     /// Sees the packets of every network namespace, including those created later,
     /// instead of the current one only. This needs CAP_NET_ADMIN in the initial user
     /// namespace, and a current network namespace that belongs to the initial user
-    /// namespace, because the owner of another one could read the socket's messages.
+    /// namespace: whoever owns another user namespace could read the socket's messages there.
     pub fn all_netns(mut self, all: bool) -> Self {
         self.options.all_netns = all;
         self

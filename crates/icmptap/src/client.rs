@@ -21,14 +21,16 @@ const ROOM: usize = 32 * 1024;
 /// Asks the module about itself, its statistics and its subscriptions.
 ///
 /// ```no_run
-/// use icmptap::Client;
+/// use icmptap::{Client, Name};
 ///
 /// let mut client = Client::open()?;
 /// let info = client.info()?;
 /// println!("module {}, hooks {}", info.module_version, info.hooks);
 /// println!("{} events lost", client.stats()?.counters.lost());
 /// for subscription in client.subscriptions(false)? {
-///     println!("{}: {}", subscription.command, subscription.parameters.hooks);
+///     // The process chose its name: `Name` escapes what a terminal would act on.
+///     let command = Name::from(subscription.command.as_str());
+///     println!("{command}: {}", subscription.parameters.hooks);
 /// }
 /// # Ok::<(), icmptap::Error>(())
 /// ```

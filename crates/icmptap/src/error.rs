@@ -49,7 +49,8 @@ impl fmt::Display for Operation {
     }
 }
 
-/// Why an operation failed.
+/// Why an operation failed. Its text names the request, what happened, the option that it is
+/// about, and what to do; the fields are for programs.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

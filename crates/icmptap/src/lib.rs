@@ -17,10 +17,17 @@
 //! # Ok::<(), icmptap::Error>(())
 //! ```
 //!
+//! By default these are the packets that arrive, at the hook prerouting. Packets that this
+//! host sends pass the hooks output and postrouting: see [`Builder::hooks`].
+//!
 //! [`Subscription::recv_many`] returns the events of a whole batch, which costs less per
-//! event. [`Builder`] has every option of the module, including filters in tcpdump's
-//! language (feature `pcap`, on by default). `AsyncSubscription` (feature `tokio`) is for
-//! tasks of tokio.
+//! event. [`Builder`] has every option of the module.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `pcap`, on by default | filters in tcpdump's language: `Builder::filter`, `Filter` |
+//! | `tokio` | `AsyncSubscription`, for tasks of tokio |
+//! | `serde` | `json`: events, losses and the summary as lines of JSON, written and read; `Serialize` and `Deserialize` for counters and parameters |
 //!
 //! Older and newer modules work: [`Info::age`](reply::Info::age) tells which one is
 //! loaded. A request that an older module does not know fails with
@@ -28,7 +35,8 @@
 //!
 //! [`Client`] asks the module about itself, its statistics and its subscriptions; [`Imp2`]
 //! is a client of the older protocol. The wire format and the decoder are in
-//! [`icmptap_proto`]; what is needed of it is re-exported here.
+//! [`icmptap_proto`]; what is needed of it is re-exported here, so that its examples compile
+//! with `icmptap::` in place of `icmptap_proto::`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -25,7 +25,7 @@ use crate::{
 pub enum Item<'a> {
     /// A packet that the kernel saw.
     Event(EventRef<'a>),
-    /// Packets whose events were lost at this place in the stream.
+    /// Packets whose events were lost at this place in the stream: see [`Lost`].
     Lost(Lost),
 }
 
@@ -34,7 +34,7 @@ pub enum Item<'a> {
 pub enum OwnedItem {
     /// A packet that the kernel saw.
     Event(Event),
-    /// Packets whose events were lost at this place in the stream.
+    /// Packets whose events were lost at this place in the stream: see [`Lost`].
     Lost(Lost),
 }
 
@@ -69,12 +69,13 @@ impl fmt::Display for OwnedItem {
     }
 }
 
-/// The events of a batch, or a loss.
+/// The events of a batch, or a loss. It borrows the subscription, which can be used again only
+/// when it is dropped: after the `match` on it, not within.
 #[derive(Debug)]
 pub enum Items<'a> {
     /// At least one event.
     Events(Events<'a>),
-    /// Packets whose events were lost at this place in the stream.
+    /// Packets whose events were lost at this place in the stream: see [`Lost`].
     Lost(Lost),
 }
 
@@ -212,8 +213,8 @@ impl Subscription {
         Ok(self.session.items(step))
     }
 
-    /// Waits for the next item until `deadline`. If that has passed already, returns
-    /// an item that is there and does not wait.
+    /// Waits for the next item until `deadline`. If that has passed already, as
+    /// [`Instant::now`] has, returns an item that is there and does not wait.
     ///
     /// ```no_run
     /// # use icmptap::{Received, Subscription};
@@ -240,6 +241,32 @@ impl Subscription {
 
     /// As [`recv_many`](Self::recv_many), but waits until `deadline` only, as
     /// [`recv_before`](Self::recv_before).
+    ///
+    /// ```no_run
+    /// use std::time::{Duration, Instant};
+    ///
+    /// use icmptap::{Items, Received, Subscription};
+    ///
+    /// fn show(items: Items<'_>) {
+    ///     match items {
+    ///         Items::Events(events) => events.for_each(|event| println!("{event}")),
+    ///         Items::Lost(lost) => println!("{lost}"),
+    ///     }
+    /// }
+    ///
+    /// let mut subscription = Subscription::builder().subscribe()?;
+    /// let deadline = Instant::now() + Duration::from_secs(10);
+    /// while let Received::Item(items) = subscription.recv_many_before(deadline)? {
+    ///     show(items);
+    /// }
+    /// // What was matched before the end is still there.
+    /// subscription.stop()?;
+    /// while let Some(items) = subscription.recv_many()? {
+    ///     show(items);
+    /// }
+    /// println!("{}", subscription.finish()?);
+    /// # Ok::<(), icmptap::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -301,17 +328,42 @@ impl Subscription {
     }
 }
 
-/// The socket, for `poll`: readable when the kernel has sent something. A subscription
-/// may hold items that it has received already: call
-/// [`recv_before`](Subscription::recv_before) with a deadline in the past until it
-/// returns [`Received::TimedOut`], and only then wait. Do not read from the socket.
+/// The socket, for `poll`: readable when the kernel has sent something. Do not read from
+/// it. A subscription may hold items that it has received already: call
+/// [`recv_before`](Subscription::recv_before) with [`Instant::now`] until it returns
+/// [`Received::TimedOut`], and only then wait. A [`Stopper`] does not make the socket
+/// readable, but has a descriptor of its own.
+///
+/// ```no_run
+/// use std::{os::fd::AsFd, time::Instant};
+///
+/// use icmptap::{Received, Subscription};
+/// use rustix::event::{PollFd, PollFlags, poll};
+///
+/// let mut subscription = Subscription::builder().subscribe()?;
+/// let stopper = subscription.stopper();
+/// loop {
+///     match subscription.recv_before(Instant::now())? {
+///         Received::Item(item) => println!("{item}"),
+///         Received::TimedOut => {
+///             let mut fds = [
+///                 PollFd::from_borrowed_fd(subscription.as_fd(), PollFlags::IN),
+///                 PollFd::from_borrowed_fd(stopper.as_fd(), PollFlags::IN),
+///             ];
+///             poll(&mut fds, None)?;
+///         }
+///         Received::Ended => break,
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 impl AsFd for Subscription {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.session.socket().as_fd()
     }
 }
 
-/// See [`Subscription::iter`].
+/// Iterates over owned items: `for item in subscription.iter()`. See [`Subscription::iter`].
 #[derive(Debug)]
 #[must_use = "iterators are lazy"]
 pub struct Iter<'a> {

@@ -8,6 +8,9 @@ use crate::core::Tally;
 
 /// The counters of both sides of a subscription, at its end.
 ///
+/// With the feature `serde` it is written as it is. For the last line of a stream of JSON see
+/// `json::Line::summary`.
+///
 /// ```no_run
 /// # let subscription = icmptap::Subscription::builder().subscribe()?;
 /// let summary = subscription.finish()?;
@@ -141,7 +144,8 @@ impl fmt::Display for Summary {
     }
 }
 
-/// A difference between the counters: a defect, here or in the kernel module.
+/// A difference between the counters: a defect, here or in the kernel module. Events may be
+/// missing that no counter tells of: please report it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {

@@ -41,8 +41,8 @@ impl Type {
         }
     }
 
-    /// The name of one of the type's codes, as one word. `None` where the code
-    /// has none, and where the type knows only code 0 and that says nothing.
+    /// The name of a code of this type, as one word. `None` for codes without a name, and for
+    /// code 0 of types that have no other code, such as echo request.
     #[must_use]
     pub fn code_name(self, code: u8) -> Option<&'static str> {
         match self {

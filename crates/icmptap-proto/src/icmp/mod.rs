@@ -29,6 +29,21 @@ pub use quote::{Quote, QuotedIcmp, Transport, protocol_word};
 use crate::Mtu;
 
 /// What an ICMP message says.
+///
+/// ```
+/// use icmptap_proto::{event::EventRef, icmp::Transport};
+///
+/// /// Whose packet an error is about, such as `port-unreachable for 10.0.0.2 port 53`.
+/// fn about(event: &EventRef<'_>) -> Option<String> {
+///     let icmp = event.icmp()?;
+///     let quote = icmp.quote?;
+///     let word = icmp.icmp_type.code_name(icmp.code).or(icmp.icmp_type.name())?;
+///     Some(match quote.transport {
+///         Transport::Ports { dst, .. } => format!("{word} for {} port {dst}", quote.dst),
+///         _ => format!("{word} for {} protocol {}", quote.dst, quote.protocol),
+///     })
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Icmp<'a> {

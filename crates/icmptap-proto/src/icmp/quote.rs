@@ -17,8 +17,8 @@ pub struct Quote<'a> {
     /// To whom.
     pub dst: IpAddr,
     /// What follows the network headers (IANA's "Protocol Numbers");
-    /// [`protocol_word`] names some. An IPv6 extension header's number if the
-    /// quote ends in that header.
+    /// [`protocol_word`] names some. If the quote ends inside an IPv6 extension
+    /// header: the number of that header.
     pub protocol: u8,
     /// Bytes it had, network header included. `None` for a jumbogram.
     pub len: Option<u32>,
