@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 use xshell::{Shell, cmd};
 use xtask_archive::download::hex;
+use xtask_host::files::{lay_down, read_tree};
 use xtask_host::setup::{self, Tool};
 use xtask_host::{ui, workspace};
 
@@ -106,7 +107,7 @@ pub fn kbuild_with(
     let kdir = valid_kdir(&kernel.kdir)?;
     setup::need(&needed_tools(&kdir))?;
     let _lock = lock(out)?;
-    copy_tree(sources, out)?;
+    lay_down(sources, out)?;
     let variables = [&self::variables(&kdir), variables].concat();
     let output = kbuild(&kdir, out, &variables, phase)?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -152,7 +153,7 @@ fn build(source: &Path, kdir: &Path, out: &Path, deny_warnings: bool) -> Result<
     if !is_built {
         // Until make is through, nothing is built.
         fs::write(&stamp, "")?;
-        copy_tree(&sources, out)?;
+        lay_down(&sources, out)?;
         fs::write(&warnings, make(kdir, out, &variables)?)?;
         for module in &modules {
             ensure!(
@@ -360,51 +361,6 @@ fn key(sources: &BTreeMap<PathBuf, Vec<u8>>, kdir: &Path, variables: &[String]) 
     Ok(hex(&hash.finalize()))
 }
 
-/// The files below `root`, by their path from there.
-fn read_tree(root: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
-    fn walk(root: &Path, below: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) -> Result<()> {
-        for entry in fs::read_dir(root.join(below))? {
-            let entry = entry?;
-            let path = below.join(entry.file_name());
-            if entry.path().is_dir() {
-                walk(root, &path, files)?;
-            } else {
-                files.insert(path, fs::read(entry.path())?);
-            }
-        }
-        Ok(())
-    }
-    let mut files = BTreeMap::new();
-    walk(root, Path::new(""), &mut files)
-        .with_context(|| format!("cannot read {}", root.display()))?;
-    Ok(files)
-}
-
-/// Makes `out` hold these files. What is the same is not touched, so that make sees
-/// what changed; what was copied before and is gone goes here too.
-fn copy_tree(files: &BTreeMap<PathBuf, Vec<u8>>, out: &Path) -> Result<()> {
-    let manifest = out.join(".xtask-sources");
-    for copied in fs::read_to_string(&manifest).unwrap_or_default().lines() {
-        if !files.contains_key(Path::new(copied)) {
-            let _ = fs::remove_file(out.join(copied));
-        }
-    }
-    let names: Vec<_> = files
-        .keys()
-        .map(|path| path.display().to_string())
-        .collect();
-    fs::write(&manifest, names.join("\n"))?;
-    for (path, text) in files {
-        let to = out.join(path);
-        if fs::read(&to).is_ok_and(|old| old == *text) {
-            continue;
-        }
-        fs::create_dir_all(to.parent().unwrap_or(out))?;
-        fs::write(&to, text).with_context(|| format!("cannot write {}", to.display()))?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
@@ -485,28 +441,6 @@ mod tests {
             fs::canonicalize(dir.path()).unwrap()
         );
         valid_kdir(tree(&PREPARED[..4]).path()).unwrap();
-    }
-
-    #[test]
-    fn only_what_changed_is_copied_and_what_vanished_goes() {
-        let source = tree(&["Kbuild", "uapi/linux/a.h", "old.c"]);
-        let out = tree(&["old.o"]);
-        copy_tree(&read_tree(source.path()).unwrap(), out.path()).unwrap();
-        let modified = |name: &str| {
-            fs::metadata(out.path().join(name))
-                .unwrap()
-                .modified()
-                .unwrap()
-        };
-        let before = (modified("Kbuild"), modified("uapi/linux/a.h"));
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        fs::remove_file(source.path().join("old.c")).unwrap();
-        fs::write(source.path().join("Kbuild"), "new").unwrap();
-        copy_tree(&read_tree(source.path()).unwrap(), out.path()).unwrap();
-        assert!(modified("Kbuild") > before.0);
-        assert_eq!(modified("uapi/linux/a.h"), before.1);
-        assert!(!out.path().join("old.c").exists());
-        assert!(out.path().join("old.o").exists());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod cargo;
 pub mod cli;
+pub mod files;
 pub mod machine;
 pub mod setup;
 pub mod ui;
