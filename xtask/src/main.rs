@@ -34,6 +34,9 @@ enum Command {
     /// Run the tests of each published crate in its unpacked package
     #[command(disable_help_flag = true)]
     Packages(Elsewhere),
+    /// Build the packages for Debian and Ubuntu, in target/debian, and print their paths
+    #[command(disable_help_flag = true)]
+    Package(Elsewhere),
     Kernels(kernels::Args),
     VmRun(vm_run::Args),
     /// Run the tests of vm/tests in a guest
@@ -67,7 +70,8 @@ impl Command {
             | Command::GenApi(_)
             | Command::Ynl(_)
             | Command::Workflows(_)
-            | Command::Packages(_) => false,
+            | Command::Packages(_)
+            | Command::Package(_) => false,
             Command::BuildModule(args) => args.is_for_guests(),
             _ => true,
         }
@@ -89,6 +93,7 @@ fn main() -> ExitCode {
                 program::become_one("xtask-codegen")
             }
             Command::Oracle(_) => program::become_one("xtask-oracle"),
+            Command::Package(_) => program::become_one("xtask-debian"),
             Command::Static(_)
             | Command::VmTest(_)
             | Command::Test(_)
@@ -125,6 +130,7 @@ mod tests {
             "gen-api",
             "ynl",
             "packages",
+            "package",
             "build-module --kdir /k",
         ] {
             assert!(!is_for_guests(words), "{words}");

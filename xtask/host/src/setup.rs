@@ -77,6 +77,12 @@ pub enum Tool {
     /// For programs that the bench measures, and the next.
     LibnetfilterLog,
     LibnetfilterQueue,
+    /// What builds Debian's packages, and the next two; only Debian has them.
+    Debhelper,
+    DhDkms,
+    Lintian,
+    /// What makes the roots in which packages are tried.
+    Mmdebstrap,
 }
 
 /// Makes sure that these are here, or says how to get them.
@@ -148,7 +154,7 @@ fn python_that(arguments: &[&str]) -> Option<&'static str> {
 }
 
 impl Tool {
-    /// All that there are.
+    /// All that there are, but for those that only Debian has: `package` asks for them.
     pub const ALL: &[Tool] = &[
         Tool::Make,
         Tool::Gcc,
@@ -231,6 +237,10 @@ impl Tool {
             Tool::Patch => "patch",
             Tool::LibnetfilterLog => "libnetfilter_log's headers",
             Tool::LibnetfilterQueue => "libnetfilter_queue's headers",
+            Tool::Debhelper => "dh",
+            Tool::DhDkms => "dh_dkms",
+            Tool::Lintian => "lintian",
+            Tool::Mmdebstrap => "mmdebstrap",
         }
     }
 
@@ -284,6 +294,10 @@ impl Tool {
                 "libnetfilter_queue-devel",
                 "libnetfilter_queue",
             ),
+            Tool::Debhelper => ("debhelper", "debhelper", "debhelper"),
+            Tool::DhDkms => ("dh-dkms", "dkms", "dkms"),
+            Tool::Lintian => ("lintian", "lintian", "lintian"),
+            Tool::Mmdebstrap => ("mmdebstrap", "mmdebstrap", "mmdebstrap"),
         };
         match family {
             Family::Debian => debian,
