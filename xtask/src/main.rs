@@ -132,6 +132,8 @@ mod tests {
             "packages",
             "package",
             "build-module --kdir /k",
+            "build-module --install",
+            "build-module --uninstall",
         ] {
             assert!(!is_for_guests(words), "{words}");
         }

@@ -17,6 +17,7 @@ use xtask_host::files::{lay_down, read_tree};
 use xtask_host::setup::{self, Tool};
 use xtask_host::{ui, workspace};
 
+use crate::install_module::Installed;
 use crate::kernel::{self, Kernel};
 
 /// Build icmptap.ko and icmptap_imp2.ko, and print their paths, one a line
@@ -33,12 +34,21 @@ pub struct Args {
     /// Fail if there is any warning
     #[arg(long)]
     deny_warnings: bool,
+
+    /// For the kernel that runs, and install them there, where `modprobe` finds them; with
+    /// sudo, if need be
+    #[arg(long, conflicts_with_all = ["kernel", "kdir"])]
+    install: bool,
+
+    /// Remove what --install installed for the kernel that runs; nothing is built
+    #[arg(long, conflicts_with_all = ["kernel", "kdir", "deny_warnings", "install"])]
+    uninstall: bool,
 }
 
 impl Args {
     /// Whether the modules are for one of our kernels.
     pub fn is_for_guests(&self) -> bool {
-        self.kdir.is_none()
+        self.kdir.is_none() && !self.install && !self.uninstall
     }
 }
 
@@ -50,7 +60,16 @@ const NAMES: [&str; 2] = ["icmptap", "icmptap_imp2"];
 
 /// Runs the command. With `locked`, a pinned package is not replaced.
 pub fn run(args: &Args, locked: bool) -> Result<ExitCode> {
-    let modules = match &args.kdir {
+    let running = Installed::running();
+    if args.uninstall {
+        running.uninstall()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let kdir = match args.install {
+        true => Some(running.kdir()),
+        false => args.kdir.clone(),
+    };
+    let modules = match &kdir {
         Some(kdir) => {
             let kdir = valid_kdir(kdir)?;
             let out = format!(
@@ -70,6 +89,9 @@ pub fn run(args: &Args, locked: bool) -> Result<ExitCode> {
             for_kernel(&kernel::ensure(name, locked)?, args.deny_warnings)?
         }
     };
+    if args.install {
+        running.install(&modules)?;
+    }
     for module in modules {
         println!("{}", module.display());
     }

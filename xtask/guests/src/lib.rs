@@ -4,6 +4,7 @@
 pub mod build_module;
 pub mod demo;
 pub mod guest_packages;
+mod install_module;
 pub mod kernel;
 pub mod kernels;
 mod terminal;

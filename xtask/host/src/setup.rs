@@ -77,6 +77,8 @@ pub enum Tool {
     /// For programs that the bench measures, and the next.
     LibnetfilterLog,
     LibnetfilterQueue,
+    /// What lists a kernel's modules for modprobe.
+    Depmod,
     /// What builds Debian's packages, and the next two; only Debian has them.
     Debhelper,
     DhDkms,
@@ -182,6 +184,7 @@ impl Tool {
         Tool::Patch,
         Tool::LibnetfilterLog,
         Tool::LibnetfilterQueue,
+        Tool::Depmod,
     ];
 
     fn is_here(self) -> bool {
@@ -193,10 +196,7 @@ impl Tool {
             Tool::LibnetfilterQueue => has_header("libnetfilter_queue/libnetfilter_queue.h"),
             // Debian's name, and everybody else's.
             Tool::Libpcap => is_library("libpcap.so.0.8") || is_library("libpcap.so.1"),
-            // Not in the PATH of every user.
-            Tool::Debootstrap => ["/usr/sbin", "/usr/bin"]
-                .iter()
-                .any(|directory| Path::new(directory).join("debootstrap").exists()),
+            Tool::Debootstrap | Tool::Depmod => is_roots_program(self.name()),
             Tool::DebianKeyring => Path::new(KEYRING).exists(),
             Tool::Libclang => has_libclang(),
             // Both have to be there for the same Python.
@@ -237,6 +237,7 @@ impl Tool {
             Tool::Patch => "patch",
             Tool::LibnetfilterLog => "libnetfilter_log's headers",
             Tool::LibnetfilterQueue => "libnetfilter_queue's headers",
+            Tool::Depmod => "depmod",
             Tool::Debhelper => "dh",
             Tool::DhDkms => "dh_dkms",
             Tool::Lintian => "lintian",
@@ -294,6 +295,7 @@ impl Tool {
                 "libnetfilter_queue-devel",
                 "libnetfilter_queue",
             ),
+            Tool::Depmod => ("kmod", "kmod", "kmod"),
             Tool::Debhelper => ("debhelper", "debhelper", "debhelper"),
             Tool::DhDkms => ("dh-dkms", "dkms", "dkms"),
             Tool::Lintian => ("lintian", "lintian", "lintian"),
@@ -560,6 +562,13 @@ fn find_in(path: &OsStr, name: &str) -> Option<PathBuf> {
             fs::metadata(file)
                 .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
         })
+}
+
+/// Root's programs are not in the PATH of every user.
+fn is_roots_program(name: &str) -> bool {
+    ["/usr/sbin", "/sbin", "/usr/bin"]
+        .iter()
+        .any(|directory| Path::new(directory).join(name).exists())
 }
 
 fn has_header(file: &str) -> bool {
