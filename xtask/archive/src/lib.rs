@@ -138,6 +138,14 @@ impl Archive {
     }
 }
 
+/// The addresses of Debian's archive as this machine has it, for tools that fetch by
+/// themselves: the directories that hold `dists/` and `pool/`, in the order to try them.
+pub fn mirrors() -> Result<Vec<String>> {
+    Ok(mirror::Mirrors::of_this_machine()?
+        .bases(&lock::now())
+        .collect())
+}
+
 /// What is pinned as `set`.
 pub fn read_pins(lock_file: &Path, set: &str) -> Result<Pins> {
     let lock = Lock::read(lock_file)?;

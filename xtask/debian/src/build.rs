@@ -20,8 +20,19 @@ use crate::crates;
 /// Where the repository has what becomes `debian/`.
 const PACKAGING: &str = "packaging/debian";
 
+/// Which packages.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Parts {
+    /// `icmptap` and `icmptap-dkms`.
+    All,
+    /// `icmptap-dkms`, which takes no compiler.
+    Modules,
+}
+
 /// What was built.
 pub(crate) struct Built {
+    /// Of all of them.
+    pub(crate) version: String,
     /// The packages, sorted.
     pub(crate) packages: Vec<PathBuf>,
     /// The file that names them, for lintian.
@@ -57,20 +68,50 @@ impl Builder {
         })
     }
 
+    /// The same packages of a later version, whose modules differ.
+    pub(crate) fn later(mut self) -> Result<Builder> {
+        let version = env!("CARGO_PKG_VERSION");
+        let later = format!("{version}+later");
+        for (file, from, to) in [
+            (
+                "debian/changelog",
+                format!("({version})"),
+                format!("({later})"),
+            ),
+            (
+                "kernel/version.h",
+                format!("\"{version}\""),
+                format!("\"{later}\""),
+            ),
+        ] {
+            let text = self.files.get_mut(Path::new(file)).context(file)?;
+            let changed = String::from_utf8_lossy(text).replacen(&from, &to, 1);
+            ensure!(changed.as_bytes() != text, "{file} does not say {from}");
+            *text = changed.into();
+        }
+        Ok(self)
+    }
+
     /// Builds them.
-    pub(crate) fn build(&self) -> Result<Built> {
+    pub(crate) fn build(&self, parts: Parts) -> Result<Built> {
         let tree = self.place.join("build/icmptap");
         fs::create_dir_all(&tree).with_context(|| format!("cannot create {}", tree.display()))?;
         lay_down(&self.files, &tree)?;
         fs::set_permissions(tree.join("debian/rules"), Permissions::from_mode(0o755))?;
-        fs::write(tree.join("debian/crates.txt"), crates::list()?)?;
-        fetch_crates()?;
+        if parts == Parts::All {
+            fs::write(tree.join("debian/crates.txt"), crates::list()?)?;
+            fetch_crates()?;
+        }
         let phase = ui::phase("build", "the packages");
         let log = self.place.join("build.log");
         let output = fs::File::create(&log)?;
         let mut command = Command::new("dpkg-buildpackage");
         command
-            .args(["--unsigned-source", "--unsigned-changes", "--build=binary"])
+            .args(["--unsigned-source", "--unsigned-changes"])
+            .arg(match parts {
+                Parts::All => "--build=binary",
+                Parts::Modules => "--build=all",
+            })
             .current_dir(&tree)
             .env("CARGO", xtask_host::cargo().get_program())
             .env("CARGO_HOME", cargo_home()?)
@@ -85,13 +126,19 @@ impl Builder {
             bail!("dpkg-buildpackage: {status}: see above");
         }
         phase.done();
-        self.collect()
+        self.collect(parts)
     }
 
     /// Moves what was built to where it is looked for.
-    fn collect(&self) -> Result<Built> {
+    fn collect(&self, parts: Parts) -> Result<Built> {
         let version = self.version()?;
-        let names = [("icmptap-dkms", "all"), ("icmptap", "amd64")];
+        let (architecture, names) = match parts {
+            Parts::All => (
+                "amd64",
+                &[("icmptap-dkms", "all"), ("icmptap", "amd64")][..],
+            ),
+            Parts::Modules => ("all", &[("icmptap-dkms", "all")][..]),
+        };
         let build = self.place.join("build");
         let take = |name: String| {
             let to = self.place.join(&name);
@@ -102,13 +149,17 @@ impl Builder {
             .iter()
             .map(|(name, architecture)| take(format!("{name}_{version}_{architecture}.deb")))
             .collect::<Result<_>>()?;
-        take(format!("icmptap_{version}_amd64.buildinfo"))?;
-        let changes = take(format!("icmptap_{version}_amd64.changes"))?;
-        Ok(Built { packages, changes })
+        take(format!("icmptap_{version}_{architecture}.buildinfo"))?;
+        let changes = take(format!("icmptap_{version}_{architecture}.changes"))?;
+        Ok(Built {
+            version,
+            packages,
+            changes,
+        })
     }
 
     /// Of the packages, as the changelog says.
-    pub(crate) fn version(&self) -> Result<String> {
+    fn version(&self) -> Result<String> {
         let changelog = &self.files[Path::new("debian/changelog")];
         let changelog = String::from_utf8_lossy(changelog);
         let version = changelog.split(['(', ')']).nth(1);
@@ -202,6 +253,15 @@ mod tests {
     #[test]
     fn the_packages_have_the_version_of_the_workspace() {
         assert_eq!(builder().version().unwrap(), env!("CARGO_PKG_VERSION"));
+    }
+
+    #[test]
+    fn a_later_version_is_later_for_the_package_and_for_the_module() {
+        let later = builder().later().unwrap();
+        let version = later.version().unwrap();
+        assert!(version.starts_with(env!("CARGO_PKG_VERSION")));
+        let header = String::from_utf8_lossy(&later.files[Path::new("kernel/version.h")]);
+        assert!(header.contains(&format!("\"{version}\"")), "{header}");
     }
 
     #[test]

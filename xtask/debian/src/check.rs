@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use xtask_host::{ui, workspace};
 
-use crate::build::{Builder, Built};
+use crate::build::{Builder, Built, Parts};
 
 /// lintian has nothing to say of them.
 pub(crate) fn lintian(built: &Built) -> Result<()> {
@@ -37,7 +37,7 @@ pub(crate) fn reproducible(built: &Built) -> Result<()> {
     if place.exists() {
         fs::remove_dir_all(&place)?;
     }
-    let again = Builder::at(&place.join("deeper"))?.build()?;
+    let again = Builder::at(&place.join("deeper"))?.build(Parts::All)?;
     for (first, second) in built.packages.iter().zip(&again.packages) {
         ensure!(
             read(first)? == read(second)?,

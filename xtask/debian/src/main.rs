@@ -4,7 +4,11 @@
 mod build;
 mod check;
 mod crates;
+mod guest;
+mod machine;
 mod package;
+mod root;
+mod transitions;
 
 use std::process::ExitCode;
 

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use xtask_host::{ui, workspace};
 
-use crate::build::Builder;
-use crate::check;
+use crate::build::{Builder, Parts};
+use crate::machine::Suite;
+use crate::{check, transitions};
 
 /// Build the packages for Debian and Ubuntu, in target/debian, and print their paths
 ///
@@ -18,18 +19,37 @@ pub(crate) struct Args {
     /// same bytes
     #[arg(long)]
     check: bool,
+
+    /// Also install, upgrade and remove them in a root of this suite of Debian's (bookworm,
+    /// trixie), with kernels that come and go and builds that
+    /// fail, and boot one in a guest
+    #[arg(long, value_name = "SUITE")]
+    root: Vec<String>,
+
+    /// Only this of what is tried there
+    #[arg(long, value_name = "NAME", requires = "root", value_parser = transitions::names())]
+    trial: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args, _locked: bool) -> Result<ExitCode> {
     let builder = Builder::at(&workspace::target().join("debian"))?;
-    let built = builder.build()?;
+    let built = builder.build(Parts::All)?;
     if args.check {
         check::lintian(&built)?;
         check::reproducible(&built)?;
         ui::say("checked", "the packages: lintian, and the same bytes twice");
     }
+    let mut tally = (0, 0);
+    for name in &args.root {
+        let suite = Suite::prepare(name, &built)?;
+        let (passed, failed) = transitions::run(&suite, &args.trial)?;
+        tally = (tally.0 + passed, tally.1 + failed);
+    }
+    if !args.root.is_empty() {
+        println!("{} passed, {} failed", tally.0, tally.1);
+    }
     for package in &built.packages {
         println!("{}", package.display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::from(u8::from(tally.1 > 0)))
 }

@@ -10,6 +10,7 @@ pub mod boot;
 pub mod console;
 pub mod cpio;
 pub mod image;
+pub mod installed;
 pub mod machine;
 mod modules;
 pub mod qemu;

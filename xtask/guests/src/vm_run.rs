@@ -129,7 +129,7 @@ pub(crate) fn print(report: &Report) -> Result<()> {
     Ok(())
 }
 
-fn bytes(data: &Bytes) -> Result<Vec<u8>> {
+pub(crate) fn bytes(data: &Bytes) -> Result<Vec<u8>> {
     data.clone().try_into().context("read the command's output")
 }
 

@@ -194,6 +194,8 @@ mod tests {
                     kernel: "/none".into(),
                     image: "/none".into(),
                     console: Console::Log(self.dir.path().join("console.log")),
+                    disk: None,
+                    firmware: None,
                 };
                 let patience = Patience {
                     boot: Duration::from_millis(500),

@@ -307,6 +307,8 @@ mod tests {
             kernel: "/none".into(),
             image: "/none".into(),
             console: Console::Log(dir.join("console.log")),
+            disk: None,
+            firmware: None,
         };
         boot(&qemu, &machine, Expected::Boot, FOR_EVER, is_enough, each)
     }

@@ -359,6 +359,8 @@ impl<'a> Guest<'a> {
             kernel: self.kernel.vmlinuz.clone(),
             image,
             console,
+            disk: None,
+            firmware: None,
         })
     }
 

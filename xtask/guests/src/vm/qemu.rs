@@ -38,6 +38,15 @@ impl Console {
     }
 }
 
+/// UEFI, in the two files that OVMF comes in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Firmware {
+    /// The code.
+    pub code: PathBuf,
+    /// The variables, such as the keys of Secure Boot: this guest's own copy.
+    pub variables: PathBuf,
+}
+
 /// A machine and what it boots.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
@@ -52,6 +61,10 @@ pub(crate) struct Machine {
     pub(crate) kernel: PathBuf,
     pub(crate) image: PathBuf,
     pub(crate) console: Console,
+    /// What a system is installed on; without one it is in the image.
+    pub(crate) disk: Option<PathBuf>,
+    /// Instead of QEMU's own.
+    pub(crate) firmware: Option<Firmware>,
 }
 
 /// What the kernel is told.
@@ -72,12 +85,24 @@ const KERNEL_COMMAND_LINE: &str = "console=ttyS0 panic=-1 printk.time=1 loglevel
 /// 8.1). Who wants the others starts them by /sys, as vm/bench does.
 const ONE_CPU: &str = "maxcpus=1";
 
+/// What it is told as well where the system is on a disk.
+const ON_DISK: &str = "root=/dev/vda rw init=/init";
+
 /// QEMU's arguments.
 pub(crate) fn arguments(machine: &Machine) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = Vec::new();
     let mut add = |words: &[&str]| arguments.extend(words.iter().map(Into::into));
     add(&["-nodefaults", "-no-user-config", "-no-reboot"]);
-    add(&["-display", "none", "-nic", "none", "-machine", "q35"]);
+    add(&["-display", "none", "-nic", "none"]);
+    // Who boots must not write to the keys of Secure Boot: only System Management Mode may.
+    add(&[
+        "-machine",
+        if machine.firmware.is_some() {
+            "q35,smm=on"
+        } else {
+            "q35"
+        },
+    ]);
     match (machine.accel, machine.one_thread) {
         (Accel::Kvm, _) => add(&["-accel", "kvm", "-cpu", "host"]),
         (Accel::Tcg, false) => add(&["-accel", "tcg", "-cpu", "max"]),
@@ -90,11 +115,10 @@ pub(crate) fn arguments(machine: &Machine) -> Vec<OsString> {
     }
     add(&["-smp", &machine.smp.to_string()]);
     add(&["-m", &machine.memory_mib.to_string()]);
-    if machine.icount && machine.smp > 1 {
-        add(&["-append", &format!("{KERNEL_COMMAND_LINE} {ONE_CPU}")]);
-    } else {
-        add(&["-append", KERNEL_COMMAND_LINE]);
-    }
+    let mut words = vec![KERNEL_COMMAND_LINE];
+    words.extend((machine.icount && machine.smp > 1).then_some(ONE_CPU));
+    words.extend(machine.disk.as_ref().map(|_| ON_DISK));
+    add(&["-append", &words.join(" ")]);
     let console = match &machine.console {
         Console::Log(log) => chardev("file,id=console", "path", log),
         Console::Shown(log) => chardev("file,id=console,path=/dev/stderr", "logfile", log),
@@ -116,6 +140,22 @@ pub(crate) fn arguments(machine: &Machine) -> Vec<OsString> {
         ("-serial", "chardev:reports".into()),
     ] {
         arguments.extend([flag.into(), value]);
+    }
+    let mut drive = |options: &str, file: &Path| {
+        let drive = chardev(&format!("{options},format=raw"), "file", file);
+        arguments.extend(["-drive".into(), drive]);
+    };
+    if let Some(disk) = &machine.disk {
+        // Nobody needs it any more when the guest has ended.
+        drive("if=virtio,cache=unsafe", disk);
+    }
+    if let Some(firmware) = &machine.firmware {
+        drive("if=pflash,unit=0,readonly=on", &firmware.code);
+        drive("if=pflash,unit=1", &firmware.variables);
+        arguments.extend([
+            "-global".into(),
+            "driver=cfi.pflash01,property=secure,value=on".into(),
+        ]);
     }
     arguments
 }
@@ -140,6 +180,8 @@ mod tests {
             kernel: "/k/vmlinuz".into(),
             image: "/i/image.cpio".into(),
             console: Console::Log("/t/console.log".into()),
+            disk: None,
+            firmware: None,
         }
     }
 
@@ -227,6 +269,28 @@ mod tests {
             )
         );
         assert!(line.contains(" -chardev file,id=reports,path=/t/a,,b/reports "));
+    }
+
+    #[test]
+    fn a_system_on_a_disk_with_a_firmware_of_its_own() {
+        let machine = Machine {
+            disk: Some("/d/disk".into()),
+            firmware: Some(Firmware {
+                code: "/f/code".into(),
+                variables: "/d/vars".into(),
+            }),
+            ..machine()
+        };
+        let line = line(&machine);
+        for words in [
+            " -machine q35,smm=on ",
+            " root=/dev/vda rw init=/init -kernel ",
+            " -drive if=virtio,cache=unsafe,format=raw,file=/d/disk ",
+            " -drive if=pflash,unit=0,readonly=on,format=raw,file=/f/code ",
+            " -drive if=pflash,unit=1,format=raw,file=/d/vars ",
+        ] {
+            assert!(line.contains(words), "{words}: {line}");
+        }
     }
 
     #[test]
