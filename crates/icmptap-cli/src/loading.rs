@@ -23,15 +23,10 @@ fn advice_for(module: &str, release: &str, index: &str) -> String {
     if is_installed {
         return format!("sudo modprobe {module}");
     }
-    let files = match module {
-        "icmptap" => "icmptap.ko",
-        // It needs the other.
-        _ => "icmptap.ko, and then icmptap_imp2.ko,",
-    };
     format!(
-        "it is not installed for this kernel ({release}): `cargo xtask build-module --kdir \
-         /lib/modules/{release}/build` builds it and says where, `sudo insmod` loads {files} \
-         from there"
+        "it is not installed for this kernel ({release}): on Debian and Ubuntu the package \
+         icmptap-dkms builds it where linux-headers-{release} is installed; elsewhere, `cargo \
+         xtask build-module --install` in the repository does. Then: sudo modprobe {module}"
     )
 }
 
@@ -47,11 +42,15 @@ mod tests {
             advice_for("icmptap", "6.1.0-50", INDEX),
             "sudo modprobe icmptap"
         );
-        let build = "cargo xtask build-module --kdir /lib/modules/6.1.0-50/build";
         for (module, index) in [("icmptap", ""), ("icmptap_imp2", INDEX)] {
             let advice = advice_for(module, "6.1.0-50", index);
-            assert!(advice.contains(build), "{advice}");
-            assert!(advice.contains(&format!("{module}.ko")), "{advice}");
+            for words in [
+                "linux-headers-6.1.0-50 ",
+                "`cargo xtask build-module --install`",
+                &format!("sudo modprobe {module}"),
+            ] {
+                assert!(advice.contains(words), "{advice}");
+            }
         }
     }
 }

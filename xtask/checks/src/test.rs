@@ -106,7 +106,12 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
         ("static checks", Box::new(|| static_checks(locked))),
     ];
     // The guests of all of these run side by side, and begin about in this order.
-    let in_guests: [(Level, Step<'_>); 5] = [
+    let in_guests: [(Level, Step<'_>); 6] = [
+        // Most of its time is one guest that compiles.
+        (
+            Level::Long,
+            ("Debian's packages", Box::new(|| debian_packages(locked))),
+        ),
         // It has one guest after the other, and so would end last.
         (
             Level::Full,
@@ -145,7 +150,11 @@ pub(crate) fn run(args: &Args, locked: bool) -> Result<ExitCode> {
     ];
     let in_guests: Vec<_> = in_guests
         .into_iter()
-        .filter(|(level, _)| is_full || matches!(level, Level::Test))
+        .filter(|(level, _)| match level {
+            Level::Test => true,
+            Level::Full => is_full,
+            Level::Long => args.long,
+        })
         .map(|(_, step)| step)
         .collect();
 
@@ -171,6 +180,7 @@ type Step<'a> = (
 enum Level {
     Test,
     Full,
+    Long,
 }
 
 /// Runs all of them at once.
@@ -247,6 +257,14 @@ fn guest(
 fn figures(options: &Options, all: bool, locked: bool) -> Result<Tally> {
     let _slot = parallel::slot();
     bench::check_ours(options, all, locked)
+}
+
+/// The packages are right, and what happens to a machine that has them.
+fn debian_packages(locked: bool) -> Result<Tally> {
+    let _slot = parallel::slot();
+    let locked = if locked { " --locked" } else { "" };
+    let what = "package --check --root bookworm --root trixie";
+    cargo(&format!("xtask{locked} {what}"), &[])
 }
 
 /// icmptap and tshark read the same packets alike. Of one kernel: what is read is the

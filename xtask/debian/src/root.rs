@@ -70,7 +70,9 @@ impl Root {
         fs::create_dir_all(root.fetched())
             .with_context(|| format!("cannot create {}", root.place.display()))?;
         let phase = ui::phase("make", format!("a root of {suite}"));
-        let output = Command::new("mmdebstrap")
+        // It mounts what goes with it, whatever ends it.
+        let output = Command::new("unshare")
+            .args(["--mount", "--propagation=private", "mmdebstrap"])
             .args(["--mode=root", "--variant=minbase", "--quiet"])
             .arg(format!("--include={INCLUDED}"))
             .arg(format!("--keyring={KEYRING}"))
