@@ -8,6 +8,7 @@ mod guest;
 mod machine;
 mod package;
 mod root;
+mod secure_boot;
 mod transitions;
 
 use std::process::ExitCode;

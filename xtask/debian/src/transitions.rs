@@ -5,18 +5,19 @@
 use anyhow::{Result, ensure};
 use xtask_host::ui;
 
-use crate::guest;
 use crate::machine::{Cast, Machine, Suite, common_headers, headers, image, says};
+use crate::{guest, secure_boot};
 
 /// A trial: its name, and what is done.
 type Trial = (&'static str, fn(&Machine<'_>) -> Result<()>);
 
 /// All that there are.
-const TRIALS: [Trial; 4] = [
+const TRIALS: [Trial; 5] = [
     ("life", life),
     ("late-headers", late_headers),
     ("failed-builds", failed_builds),
     ("guest", guest::run),
+    ("secure-boot", secure_boot::run),
 ];
 
 /// The trials' names.

@@ -85,6 +85,10 @@ pub enum Tool {
     Lintian,
     /// What makes the roots in which packages are tried.
     Mmdebstrap,
+    /// UEFI with Secure Boot for a guest, and the next two sign what it boots.
+    Ovmf,
+    Sbsign,
+    Openssl,
 }
 
 /// Makes sure that these are here, or says how to get them.
@@ -198,6 +202,7 @@ impl Tool {
             Tool::Libpcap => is_library("libpcap.so.0.8") || is_library("libpcap.so.1"),
             Tool::Debootstrap | Tool::Depmod => is_roots_program(self.name()),
             Tool::DebianKeyring => Path::new(KEYRING).exists(),
+            Tool::Ovmf => Path::new("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd").exists(),
             Tool::Libclang => has_libclang(),
             // Both have to be there for the same Python.
             Tool::PyYaml | Tool::JsonSchema => python().is_some(),
@@ -242,6 +247,9 @@ impl Tool {
             Tool::DhDkms => "dh_dkms",
             Tool::Lintian => "lintian",
             Tool::Mmdebstrap => "mmdebstrap",
+            Tool::Ovmf => "OVMF",
+            Tool::Sbsign => "sbsign",
+            Tool::Openssl => "openssl",
         }
     }
 
@@ -300,6 +308,9 @@ impl Tool {
             Tool::DhDkms => ("dh-dkms", "dkms", "dkms"),
             Tool::Lintian => ("lintian", "lintian", "lintian"),
             Tool::Mmdebstrap => ("mmdebstrap", "mmdebstrap", "mmdebstrap"),
+            Tool::Ovmf => ("ovmf", "edk2-ovmf", "edk2-ovmf"),
+            Tool::Sbsign => ("sbsigntool", "sbsigntools", "sbsigntools"),
+            Tool::Openssl => ("openssl", "openssl", "openssl"),
         };
         match family {
             Family::Debian => debian,
