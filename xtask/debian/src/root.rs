@@ -15,8 +15,8 @@ use xtask_host::setup::{self, KEYRING, Tool};
 use xtask_host::{ui, workspace};
 
 /// What is in each root besides a minimal system: what our packages and the kernels depend
-/// on, so that a trial installs only these, and what tries them.
-const INCLUDED: &str = "dkms,initramfs-tools,iputils-ping,libpcap0.8";
+/// on or recommend, so that a trial installs only these, and what tries them.
+const INCLUDED: &str = "dkms,initramfs-tools,iputils-ping,libpcap0.8,openssl";
 
 /// Where our packages are, seen from inside.
 pub(crate) const PACKAGES: &str = "/packages";
