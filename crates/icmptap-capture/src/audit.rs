@@ -1,4 +1,4 @@
-//! Whether what was read is all that was written, and all that the kernel saw.
+//! Checks that a capture has everything that was written, and that the kernel matched.
 
 use std::collections::HashMap;
 
@@ -7,23 +7,23 @@ use icmptap_proto::{Cpu, sequence::Lost};
 
 use crate::{Captured, Item, Session, Totals};
 
-/// Streams that are followed. A file that has more than that is not one of ours.
+/// Maximum number of tracked streams. A capture with more was not written by this crate.
 const MAX_STREAMS: usize = 1 << 16;
 
-/// Follows the items of one capture, which may be in several files, in their order.
+/// Checks the items of one capture, which may be in several files, in order.
 #[derive(Debug, Default)]
 pub struct Audit {
     sessions: HashMap<Session, Tally>,
-    /// In the order in which they were met.
+    /// In order of first appearance.
     order: Vec<Session>,
     streams: HashMap<(Session, Cpu), Stream>,
-    /// Items of streams that are not followed, for there are too many.
+    /// Items of untracked streams, because there are too many.
     unfollowed: u64,
 }
 
 #[derive(Debug, Default)]
 struct Tally {
-    /// The file with the beginning was read.
+    /// The first file was read.
     has_beginning: bool,
     counts: Counts,
     totals: Option<Totals>,
@@ -38,7 +38,7 @@ struct Counts {
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Stream {
-    /// The next sequence number. `None`: what came before is in a file that was not read.
+    /// The next sequence number. `None`: earlier events are in a file that was not read.
     due: Option<u64>,
     /// Losses since the last event.
     lost: u64,
@@ -48,15 +48,15 @@ struct Stream {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use]
 pub struct Gap {
-    /// A loss that only this event tells of: whatever told of it before is gone from the
+    /// A loss that only this event reports: the item that reported it is missing from the
     /// capture.
     pub lost: Option<Lost>,
-    /// Events that the capture neither has nor tells to be lost: they were taken out, or
+    /// Events that the capture neither contains nor reports as lost: they were removed, or
     /// are in a file that was not read.
     pub missing: u64,
 }
 
-/// What became of a session.
+/// The result of the check for one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
@@ -64,32 +64,32 @@ pub struct Report {
     pub session: Session,
     /// Its events that were read.
     pub events: u64,
-    /// Its losses that were read, or that its events tell of.
+    /// Its losses that were read, or that its events report.
     pub lost: u64,
-    /// Its events that are neither there nor told to be lost.
+    /// Its events that were neither read nor reported as lost.
     pub missing: u64,
-    /// Its counters, if it has an end.
+    /// Its final counters, if the capture has them.
     pub totals: Option<Totals>,
-    /// What comes of it all.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
-/// Whether a session is all there.
+/// Whether a session is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// Every packet that the kernel matched is an event that was written, or lost and
-    /// counted, and all that was written was read.
+    /// Every packet that the kernel matched was either written as an event or counted as
+    /// lost, and everything that was written was read.
     #[error("complete")]
     Complete,
-    /// It has no counters: the capture goes on, or was cut off, or what comes next is in
-    /// a file that was not read.
+    /// There are no counters: the capture is still being written, was truncated, or
+    /// continues in a file that was not read.
     #[error("the capture has no end: it still goes on, was killed, or goes on in another file")]
     NoEnd,
     /// It began in a file that was not read.
     #[error("the capture began in another file, so that it cannot be checked as a whole")]
     NoBeginning,
-    /// Not all that was written is there.
+    /// Part of what was written is missing.
     #[error(
         "{written_events} events and {written_lost} losses were written, and {events} and {lost} \
          are there"
@@ -104,19 +104,19 @@ pub enum Verdict {
         /// Losses that were read.
         lost: u64,
     },
-    /// The counters do not agree.
+    /// The counters are inconsistent.
     #[error("the counters do not agree: {0}")]
     Counters(AuditError),
 }
 
 impl Audit {
-    /// Nothing was read yet.
+    /// Creates an audit without items.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes note of an item. What is missing before it is told of events only.
+    /// Records an item. Returns what is missing before it, for events only.
     pub fn observe(&mut self, item: &Item) -> Gap {
         match item {
             Item::Section { session, part: 0 } => {
@@ -200,13 +200,13 @@ impl Audit {
         Some((&mut tally.counts, stream))
     }
 
-    /// Events and losses that were not followed, for there were too many streams.
+    /// Events and losses that were not tracked, because there were too many streams.
     #[must_use]
     pub fn unfollowed(&self) -> u64 {
         self.unfollowed
     }
 
-    /// What became of each session, in the order in which they were met.
+    /// One report for each session, in order of first appearance.
     pub fn reports(&self) -> impl Iterator<Item = Report> {
         self.order.iter().map(|session| {
             let tally = &self.sessions[session];

@@ -1,41 +1,41 @@
-//! What is wrong with a capture, and where.
+//! Errors in a capture, and their position.
 
 use std::io;
 
-/// A capture that cannot be read on. What stood before it was handed out.
+/// The capture cannot be read further. Everything before the error was returned.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// It is no capture of a known kind.
+    /// Not a capture of a known format.
     #[error("this is neither pcapng nor pcap: it starts with {}", Hex(.start))]
     NotACapture {
-        /// Its first bytes, four at most.
+        /// Its first bytes, at most four.
         start: Vec<u8>,
     },
-    /// There is nothing in it.
+    /// The file is empty.
     #[error("it is empty")]
     Empty,
-    /// It ends where something is not whole.
+    /// The file ends inside a structure.
     #[error("it ends in {what} at byte {offset}: {missing} more bytes should follow")]
     Cut {
-        /// What is not whole.
+        /// The incomplete structure.
         what: &'static str,
-        /// Where that starts, in bytes from the start of the file.
+        /// Its offset in bytes from the start of the file.
         offset: u64,
-        /// Bytes that are missing.
+        /// Number of missing bytes.
         missing: u64,
     },
-    /// A value that cannot be.
+    /// An invalid value.
     #[error("{what} at byte {offset}: {problem}")]
     Damaged {
-        /// What is damaged.
+        /// The damaged structure.
         what: &'static str,
-        /// Where that starts, in bytes from the start of the file.
+        /// Its offset in bytes from the start of the file.
         offset: u64,
-        /// What is wrong with it.
+        /// The reason.
         problem: String,
     },
-    /// Its packets begin with headers that are not known here.
+    /// The link type is not supported.
     #[error(
         "its packets have headers of link type {link_type}, which is not one of those read here: Ethernet (1), \
          Linux cooked (113, 276), raw IP (101, 228, 229) and loopback (0, 108)"
@@ -44,12 +44,12 @@ pub enum ReadError {
         /// The number of the link type.
         link_type: u32,
     },
-    /// It cannot be read from where it is.
+    /// Reading the input failed.
     #[error("it cannot be read at byte {offset}: {source}")]
     Io {
-        /// Up to where it was read, in bytes from the start of the file.
+        /// Number of bytes read from the start of the file.
         offset: u64,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
 }

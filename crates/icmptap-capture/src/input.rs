@@ -1,17 +1,17 @@
-//! Bytes of a capture, a piece at a time: how much is kept does not depend on what a file
-//! claims, only on what is there.
+//! Reads a capture in pieces: memory use depends on the bytes that are there, not on the
+//! lengths that a file claims.
 
 use std::io::{self, BufReader, Read};
 
 use crate::ReadError;
 
-/// Bytes that a block or a packet may have at most: what libpcap takes as well.
+/// Maximum bytes of a block or a packet, the same as libpcap's limit.
 pub(crate) const MAX_PIECE: usize = 16 << 20;
 
-/// What is asked for at once while a long piece is read.
+/// Bytes requested at once while a long piece is read.
 const STEP: usize = 64 << 10;
 
-/// The order of the bytes in numbers.
+/// The byte order of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     Little,
@@ -39,7 +39,7 @@ impl Order {
 #[derive(Debug)]
 pub(crate) struct Input<R> {
     read: BufReader<R>,
-    /// Bytes taken until now.
+    /// Bytes consumed so far.
     offset: u64,
     piece: Vec<u8>,
 }
@@ -53,25 +53,25 @@ impl<R: Read> Input<R> {
         }
     }
 
-    /// Where the next byte is.
+    /// Offset of the next byte.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The piece that is being put together.
+    /// The current piece.
     pub(crate) fn piece(&self) -> &[u8] {
         &self.piece
     }
 
-    /// Begins a piece with its first `len` bytes. `false`: the file ends here. It may
-    /// also end inside, which leaves a shorter piece.
+    /// Starts a piece with its first `len` bytes. `false`: end of file. The file may also
+    /// end inside the piece, which is then shorter.
     pub(crate) fn begin(&mut self, len: usize) -> Result<bool, ReadError> {
         self.piece.clear();
         self.more(len)?;
         Ok(!self.piece.is_empty())
     }
 
-    /// Adds bytes to the piece until it has `len`, or the file ends.
+    /// Extends the piece to `len` bytes, or to the end of the file.
     pub(crate) fn more(&mut self, len: usize) -> Result<(), ReadError> {
         debug_assert!(len <= MAX_PIECE, "checked by who asks");
         while self.piece.len() < len {
@@ -90,8 +90,8 @@ impl<R: Read> Input<R> {
         Ok(())
     }
 
-    /// As [`more`](Self::more); that the file ends is an error, which says where the
-    /// piece started and what it was.
+    /// As [`more`](Self::more), but the end of the file is an error with the piece's offset
+    /// and name.
     pub(crate) fn need(&mut self, len: usize, what: &'static str) -> Result<(), ReadError> {
         self.more(len)?;
         let have = self.piece.len();
@@ -105,7 +105,7 @@ impl<R: Read> Input<R> {
         Ok(())
     }
 
-    /// Passes over bytes behind the piece. Gives how many were there.
+    /// Skips bytes behind the piece. Returns how many there were.
     pub(crate) fn skip(&mut self, len: u64) -> Result<u64, ReadError> {
         let skipped = io::copy(&mut (&mut self.read).take(len), &mut io::sink());
         let skipped = skipped.map_err(|source| self.failed(source))?;
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(Order::Big.u16(&bytes, usize::MAX), None);
     }
 
-    /// A file that claims much takes no more memory than it has bytes.
+    /// Memory use is limited by the size of the file, not by the length it claims.
     #[test]
     fn memory_follows_what_is_there() {
         let mut input = Input::new(&[7; 100][..]);

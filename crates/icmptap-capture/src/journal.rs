@@ -1,6 +1,6 @@
 //! A loss as an entry of systemd's journal: "systemd Journal Export Block" of pcapng,
-//! whose text is the "Journal Export Format" of systemd. Wireshark lists it among the
-//! packets; libpcap passes over it.
+//! whose text is in systemd's "Journal Export Format". Wireshark lists it among the
+//! packets; libpcap skips it.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ const SUBSCRIPTION: &str = "ICMPTAP_SUBSCRIPTION";
 const CPU: &str = "ICMPTAP_CPU";
 const LOST: &str = "ICMPTAP_LOST";
 
-/// The entry of a loss that was noticed at this time.
+/// Creates the entry of a loss that was detected at this time.
 pub(crate) fn entry(session: &Session, lost: Lost, time_ns: u64) -> String {
     let Lost { cpu, count } = lost;
     let mut text = format!(
@@ -36,7 +36,7 @@ pub(crate) fn entry(session: &Session, lost: Lost, time_ns: u64) -> String {
     text
 }
 
-/// The loss that an entry tells of. `None`: it is about something else.
+/// Parses the loss in an entry. `None`: the entry is something else.
 pub(crate) fn loss(entry: &[u8]) -> Option<Result<SessionLost, note::Malformed>> {
     let text = String::from_utf8_lossy(entry);
     let fields = Fields::of(

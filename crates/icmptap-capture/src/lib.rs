@@ -1,15 +1,15 @@
-//! ICMP events in capture files: written so that Wireshark, tshark and tcpdump show them, and read
-//! back with everything that was known of them.
+//! ICMP events in capture files: writes captures for Wireshark, tshark and tcpdump, and reads
+//! all metadata back.
 //!
-//! [`PcapngWriter`] writes pcapng with all that an event has: its hook, network
-//! namespace, CPU, sequence number and mark, losses at their place, and the counters at
-//! the end. [`PcapWriter`] writes pcap with nanoseconds, for programs that know nothing
-//! newer: packets and times only.
+//! [`PcapngWriter`] writes pcapng with everything about an event: its hook, network
+//! namespace, CPU, sequence number and mark, losses where they occurred, and the counters at
+//! the end. [`PcapWriter`] writes pcap with nanosecond timestamps, for programs without
+//! pcapng support: packets and times only.
 //!
-//! [`Reader`] reads both, and the captures of other programs, in which it looks for ICMP.
-//! Such an event has no hook, CPU, sequence number, network namespace or mark, and says
-//! so: [`EventRef::is_tapped`](icmptap::event::EventRef::is_tapped). [`Audit`] checks
-//! whether what was read is all that was written.
+//! [`Reader`] reads both, and captures of other programs, in which it looks for ICMP.
+//! Such events have no hook, CPU, sequence number, network namespace or mark:
+//! [`EventRef::is_tapped`](icmptap::event::EventRef::is_tapped) is false. [`Audit`] checks
+//! that everything that was written was read.
 //!
 //! ```
 //! use icmptap_capture::{Item, Reader};
@@ -29,9 +29,9 @@
 //! }
 //! ```
 //!
-//! Nothing here opens a file or asks the time: a writer has an [`io::Write`](std::io::Write),
+//! This crate opens no files and reads no clock: a writer has an [`io::Write`](std::io::Write),
 //! a reader an [`io::Read`](std::io::Read), which may be a pipe. A reader keeps one block
-//! of a file at a time, whatever the file says of its length.
+//! of a file in memory, whatever length the file claims.
 
 mod audit;
 mod error;
@@ -53,7 +53,7 @@ pub use pcapng::writer::{PcapngWriter, Section};
 pub use reader::{Captured, Item, PassedOver, Reader};
 pub use session::{InterfaceName, Names, NetnsName, Session, SessionLost, Totals};
 
-/// Its example compiles.
+/// The README's example; it is compiled as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,16 +1,16 @@
-//! What stands before the IP header in captures of other programs
+//! Link-layer headers in captures of other programs
 //! (<https://www.tcpdump.org/linktypes.html>).
 
 use icmptap_proto::{IfIndex, event::Vlan};
 
 use crate::input::Order::Big;
 
-/// Raw IP, as we write it.
+/// Raw IP, which our captures use.
 pub(crate) const RAW: u32 = 101;
 
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
-/// IEEE 802.1Q; 802.1ad; and what was used before there was 802.1ad.
+/// IEEE 802.1Q, 802.1ad, and the value used before 802.1ad.
 const VLAN: u16 = 0x8100;
 const PROVIDER_VLAN: u16 = 0x88a8;
 const OLD_PROVIDER_VLAN: u16 = 0x9100;
@@ -18,7 +18,7 @@ const OLD_PROVIDER_VLAN: u16 = 0x9100;
 /// `PACKET_OUTGOING` of `linux/if_packet.h`.
 const OUTGOING: u8 = 4;
 
-/// What a header says, and where the IP packet starts behind it.
+/// The fields of a link-layer header, and the offset of the IP packet behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Link {
     pub(crate) ip: usize,
@@ -27,7 +27,7 @@ pub(crate) struct Link {
     pub(crate) oif: Option<IfIndex>,
 }
 
-/// Whether packets of this link type can be read.
+/// Whether this link type is supported.
 pub(crate) fn is_known(link_type: u32) -> bool {
     matches!(
         link_type,
@@ -35,7 +35,7 @@ pub(crate) fn is_known(link_type: u32) -> bool {
     )
 }
 
-/// `None`: there is no IP packet behind, or too little is left to tell.
+/// `None`: no IP packet follows, or the header is truncated.
 pub(crate) fn header(link_type: u32, frame: &[u8]) -> Option<Link> {
     match link_type {
         // The address family, in the byte order of the machine that captured it; of
@@ -77,8 +77,8 @@ fn ethertype(frame: &[u8], at: usize, link: Link) -> Option<Link> {
     behind(Big.u16(frame, at)?, frame, at + 2, link)
 }
 
-/// What follows an Ethernet type, at `at`: IP, or tags and then IP. The outer tag is the
-/// one that the kernel knows of.
+/// Parses what follows an Ethernet type, at `at`: IP, or tags and then IP. The outer tag
+/// is the one that the kernel reports.
 fn behind(mut kind: u16, frame: &[u8], mut at: usize, mut link: Link) -> Option<Link> {
     while let VLAN | PROVIDER_VLAN | OLD_PROVIDER_VLAN = kind {
         link.vlan = link.vlan.or(Some(Vlan {

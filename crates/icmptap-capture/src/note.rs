@@ -1,6 +1,6 @@
-//! What our captures say beyond what pcapng has words for: custom options of text, whose
-//! first word says that it is ours, the second what it is about, and the others are
-//! `key=value`. Keys that are not known are passed over.
+//! Our metadata beyond pcapng's own fields: custom text options. The first word identifies
+//! them as ours, the second is the subject, and the others are `key=value`. Unknown keys
+//! are ignored.
 
 use std::{fmt, str::FromStr};
 
@@ -13,23 +13,23 @@ use icmptap_proto::{
 use crate::{InterfaceName, NetnsName, Session, Totals};
 
 /// The private enterprise number of our custom options. We have none of our own: this is
-/// the one for examples (RFC 5612), and the text's first word says that it is ours.
+/// the one for examples (RFC 5612), and the text's first word identifies our options.
 pub(crate) const ENTERPRISE: u32 = 32_473;
 
-/// The first word. Its digit grows when what was written before cannot be read any more.
+/// The first word. Its digit increases with each incompatible change of the format.
 const OURS: &str = "icmptap1";
 
-/// What an option of ours says.
+/// The contents of one of our options.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Note {
-    /// Of a section: whose it is, and which file of a rotation, from 0.
+    /// Of a section: its session, and its file number in a rotation, from 0.
     Section {
         session: Session,
         part: u32,
     },
     Interface(InterfaceName),
     Netns(NetnsName),
-    /// Of a packet. Length and time stand in its block. A session, if it was tapped.
+    /// Of a packet. Length and time are in its block. Has a session if the module saw it.
     Packet {
         session: Option<Session>,
         metadata: Metadata,
@@ -41,7 +41,7 @@ pub(crate) enum Note {
     },
 }
 
-/// An option of ours that cannot be read.
+/// One of our options is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Malformed(String);
 
@@ -77,7 +77,7 @@ impl<'a> Fields<'a> {
         self.get(key).map(|value| parse(key, value)).transpose()
     }
 
-    /// 0, or nothing, for what is not there.
+    /// A missing value is 0 or empty.
     fn or_zero<T: FromStr + Default>(&self, key: &str) -> Result<T, Malformed> {
         Ok(self.optional(key)?.unwrap_or_default())
     }
@@ -132,7 +132,7 @@ pub(crate) fn section(session: &Session, part: u32) -> String {
     format!("{OURS} section {} part={part}", Of(session))
 }
 
-/// The name comes last, and may hold spaces.
+/// The name comes last, and may contain spaces.
 pub(crate) fn interface(netns: Netns, index: IfIndex, name: &str) -> String {
     format!("{OURS} interface netns={netns} index={index} name={name}")
 }
@@ -217,8 +217,7 @@ pub(crate) fn totals(session: &Session, totals: &Totals) -> String {
     )
 }
 
-/// What a custom option of text says, behind its enterprise number. `None`: it is
-/// somebody else's.
+/// Parses a custom text option, behind its enterprise number. `None`: it is not ours.
 pub(crate) fn read(text: &[u8]) -> Option<Result<Note, Malformed>> {
     let text = std::str::from_utf8(text).ok()?;
     let (first, rest) = text.split_once(' ')?;
@@ -242,7 +241,7 @@ pub(crate) fn read(text: &[u8]) -> Option<Result<Note, Malformed>> {
     Some(note)
 }
 
-/// The last value of all, which may hold spaces.
+/// The last value, which may contain spaces.
 fn last_name(rest: &str) -> Result<String, Malformed> {
     let (_, name) = rest
         .split_once("name=")

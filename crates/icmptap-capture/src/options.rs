@@ -1,19 +1,19 @@
-//! Options of pcapng's blocks (draft-ietf-opsawg-pcapng section 3.5), which all have one
-//! shape: code, length, value, padding.
+//! Options of pcapng's blocks (draft-ietf-opsawg-pcapng section 3.5), all in the same
+//! format: code, length, value, padding.
 
 use crate::input::Order;
 
 /// `opt_endofopt`: the last, without a value.
 const END: u16 = 0;
 
-/// `opt_custom` of text that may be copied to other files: a private enterprise number, and
-/// then whatever its owner says.
+/// `opt_custom` with text that may be copied to other files: a private enterprise number,
+/// then the owner's text.
 pub(crate) const CUSTOM_TEXT: u16 = 2988;
 
-/// Longest value that is written: the greatest length that is a multiple of 4.
+/// Longest value that is written: the largest length that is a multiple of 4.
 const LONGEST: usize = 0xfffc;
 
-/// Writes options; [`finish`](Self::finish) writes the last of them.
+/// Writes options; [`finish`](Self::finish) writes the end-of-options option.
 pub(crate) struct Writer<'a> {
     out: &'a mut Vec<u8>,
     is_empty: bool,
@@ -27,7 +27,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Longer values are cut.
+    /// Longer values are truncated.
     pub(crate) fn add(&mut self, code: u16, value: &[u8]) {
         let value = &value[..value.len().min(LONGEST)];
         self.out.extend(code.to_le_bytes());
@@ -37,7 +37,7 @@ impl<'a> Writer<'a> {
         self.is_empty = false;
     }
 
-    /// A custom option of ours.
+    /// One of our custom options.
     pub(crate) fn note(&mut self, enterprise: u32, text: &str) {
         let value = [&enterprise.to_le_bytes()[..], text.as_bytes()].concat();
         self.add(CUSTOM_TEXT, &value);
@@ -51,18 +51,18 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Pads to a multiple of 4. Blocks start at one, so the whole buffer counts.
+/// Pads to a multiple of 4. Blocks start at such an offset, so the buffer's length counts.
 pub(crate) fn pad(out: &mut Vec<u8>) {
     out.resize(out.len().next_multiple_of(4), 0);
 }
 
-/// Reads options. Padding that is missing behind the last one is passed over.
+/// Reads options. Missing padding after the last one is accepted.
 pub(crate) struct Options<'a> {
     rest: &'a [u8],
     order: Order,
 }
 
-/// An option is longer than the block has bytes.
+/// An option extends beyond its block.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooLong {
     pub(crate) code: u16,

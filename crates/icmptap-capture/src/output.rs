@@ -1,15 +1,15 @@
-//! Where blocks and packets wait to be written, many at a time and never a part of one.
+//! Buffers whole blocks and packets, so that many are written at once and none in part.
 
 use std::io::{self, Write};
 
-/// Bytes that are written at once while more come.
+/// Buffered bytes that trigger a write.
 const FULL: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Output<W> {
     out: W,
     waiting: Vec<u8>,
-    /// Bytes of this file that were handed over, up to the last piece that was taken whole.
+    /// Bytes of this file that were written, up to the last complete write.
     written: u64,
 }
 
@@ -22,14 +22,14 @@ impl<W: Write> Output<W> {
         }
     }
 
-    /// Goes on in another file. Gives the finished one.
+    /// Continues in another file. Returns the finished one.
     pub(crate) fn rotate(&mut self, out: W) -> io::Result<W> {
         self.flush()?;
         self.written = 0;
         Ok(std::mem::replace(&mut self.out, out))
     }
 
-    /// Where to add what is whole.
+    /// The buffer for further whole blocks.
     pub(crate) fn waiting(&mut self) -> &mut Vec<u8> {
         &mut self.waiting
     }
@@ -38,7 +38,7 @@ impl<W: Write> Output<W> {
         !self.waiting.is_empty()
     }
 
-    /// Bytes of this file, those that wait included.
+    /// Bytes of this file, including buffered ones.
     pub(crate) fn len(&self) -> u64 {
         self.written + self.waiting.len() as u64
     }

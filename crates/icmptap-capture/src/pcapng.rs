@@ -1,4 +1,4 @@
-//! pcapng (draft-ietf-opsawg-pcapng): blocks, and what stands in ours.
+//! pcapng (draft-ietf-opsawg-pcapng): blocks, and the contents of ours.
 
 pub(crate) mod blocks;
 pub(crate) mod reader;

@@ -1,4 +1,4 @@
-//! Reads captures, ours and anybody's.
+//! Reads captures of icmptap and of other programs.
 
 use std::{collections::VecDeque, io::Read, sync::Arc};
 
@@ -13,36 +13,36 @@ use crate::{
     pcapng::reader::{Block, Pcapng},
 };
 
-/// What a capture holds, in its order.
+/// An item of a capture, in file order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Item {
-    /// A file of ours begins, or goes on: of this session, and as which file of a
+    /// A file written by icmptap begins or continues: its session, and its file number in a
     /// rotation, from 0.
     Section {
-        /// Whose events are in it.
+        /// The session of its events.
         session: Session,
-        /// 0 unless files before this one have the beginning.
+        /// 0 unless earlier files have the beginning.
         part: u32,
     },
-    /// The name that an interface had. It comes before the interface's first packet.
+    /// The name of an interface at capture time. It precedes the interface's first packet.
     Interface(InterfaceName),
-    /// The name that a network namespace had. It comes before its first packet.
+    /// The name of a network namespace at capture time. It precedes its first packet.
     Netns(NetnsName),
     /// An ICMP packet.
     Event(Captured),
-    /// Packets that did not make it, at the place where they are missing.
+    /// Lost packets, at the position where they are missing.
     Lost(SessionLost),
     /// The counters at the end of a session.
     Totals {
-        /// Whose counters.
+        /// The session.
         session: Session,
-        /// What was counted.
+        /// The counters.
         totals: Totals,
     },
-    /// Packets that another program, which wrote the capture, says to have lost.
+    /// Packets that another program, which wrote the capture, reports as lost.
     Dropped {
-        /// How many.
+        /// Number of packets.
         count: u64,
     },
 }
@@ -51,30 +51,29 @@ pub enum Item {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Captured {
-    /// The packet. [`is_tapped`](icmptap_proto::event::EventRef::is_tapped) says whether the
+    /// The packet. [`is_tapped`](icmptap_proto::event::EventRef::is_tapped) tells whether the
     /// module saw it.
     pub event: Event,
-    /// Whose event it is, if the module saw it.
+    /// Its session, if the module saw it.
     pub session: Option<Session>,
-    /// Packets that the capture says were lost before it: of ours, those of the same CPU
-    /// since the packet before; they are [`Item::Lost`] as well.
+    /// Packets that the capture reports as lost before this one. In icmptap's captures: those
+    /// lost on the same CPU since its previous packet; they are also [`Item::Lost`].
     pub dropped: u64,
-    /// The name that the capture has for its interface.
+    /// The name of its interface in the capture.
     pub interface: Option<Arc<str>>,
 }
 
-/// What a capture holds beside ICMP.
+/// Packets in a capture other than ICMP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct PassedOver {
-    /// Packets that are no ICMP.
+    /// Packets that are not ICMP.
     pub other_packets: u64,
-    /// Packets whose headers are not known here, of interfaces of this link type, or of
-    /// several, of which this is the first.
+    /// The unsupported link type of skipped packets; the first one if there are several.
     pub unknown_link: Option<u32>,
 }
 
-/// A packet with its headers.
+/// A packet with its link-layer header.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame<'a> {
     pub(crate) link_type: u32,
@@ -98,15 +97,15 @@ impl Frame<'_> {
     }
 }
 
-/// Reads a capture: pcapng or pcap, whatever the byte order, from a file or a pipe.
+/// Reads a capture: pcapng or pcap, in either byte order, from a file or a pipe.
 ///
-/// It gives what is whole. If the rest is cut or damaged, one error comes last, which says
-/// where.
+/// Yields everything before the first damage. If the rest is truncated or damaged, the last
+/// item is one error with the position.
 #[derive(Debug)]
 pub struct Reader<R> {
     input: Input<R>,
     state: State,
-    /// What a block had beside what was handed out of it.
+    /// Further items of the current block.
     waiting: VecDeque<Item>,
     passed_over: PassedOver,
 }
@@ -120,7 +119,7 @@ enum State {
 }
 
 impl<R: Read> Reader<R> {
-    /// Reads from there. What it is shows with the first item.
+    /// Creates a reader. The format is detected when the first item is read.
     pub fn new(read: R) -> Self {
         Self {
             input: Input::new(read),
@@ -130,7 +129,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// What was read and is no ICMP.
+    /// Packets that were skipped because they are not ICMP.
     pub fn passed_over(&self) -> PassedOver {
         self.passed_over
     }
@@ -192,7 +191,7 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// What a block of pcapng is, unless it is of no interest.
+/// The items of a pcapng block; none if it is of no interest.
 fn item(
     block: Block<'_>,
     passed_over: &mut PassedOver,
@@ -248,7 +247,7 @@ fn item(
     }
 }
 
-/// What a note is that is not about a packet.
+/// The item of a note that is not about a packet.
 fn about(note: Note) -> Option<Item> {
     match note {
         Note::Section { session, part } => Some(Item::Section { session, part }),
@@ -262,7 +261,7 @@ fn about(note: Note) -> Option<Item> {
 impl<R: Read> Iterator for Reader<R> {
     type Item = Result<Item, ReadError>;
 
-    /// The next item. After an error it ends.
+    /// The next item. Iteration ends after an error.
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.advance().transpose();
         if !matches!(next, Some(Ok(_))) {

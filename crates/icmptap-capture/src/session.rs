@@ -1,4 +1,4 @@
-//! Whose events a capture has.
+//! The session that a capture's events belong to.
 
 use icmptap::{AuditError, Summary};
 use icmptap_proto::{BootId, IfIndex, Netns, SubscriptionId, sequence::Lost};
@@ -7,51 +7,51 @@ use icmptap_proto::{BootId, IfIndex, Netns, SubscriptionId, sequence::Lost};
 /// each CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Session {
-    /// The load of the module.
+    /// Identifies the load of the module.
     pub boot_id: BootId,
-    /// The subscription. `None`: the module was too old to tell its number.
+    /// The subscription's id. `None`: the module is too old to report it.
     pub subscription: Option<SubscriptionId>,
 }
 
-/// The last words of a capture: what was written, and the counters of both sides.
+/// The end of a capture: what was written, and the counters of both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Totals {
     /// Events in the capture, in all of its files.
     pub events: u64,
     /// Losses in the capture, in all of its files: the sum of their counts.
     pub lost: u64,
-    /// What the subscription counted.
+    /// The subscription's counters.
     pub summary: Summary,
 }
 
 impl Totals {
-    /// Whether the kernel's counters and those of the program that wrote the capture
+    /// Checks that the kernel's counters and those of the program that wrote the capture
     /// agree.
     ///
     /// # Errors
-    /// The first thing that does not agree.
+    /// The first inconsistency.
     pub fn audit(&self) -> Result<(), AuditError> {
         self.summary.audit()
     }
 }
 
-/// A loss, and whose it is.
+/// A loss and its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionLost {
-    /// Whose events were lost.
+    /// The session whose events were lost.
     pub session: Session,
     /// How many, and on which CPU.
     pub lost: Lost,
 }
 
-/// Gives the names that interfaces and network namespaces have while their packets are
-/// captured. A function that gives interfaces' is one, without names of network
-/// namespaces.
+/// Returns the names of interfaces and network namespaces while their packets are
+/// captured. A function that returns interface names implements it, without names of
+/// network namespaces.
 pub trait Names {
-    /// An interface's.
+    /// The name of an interface.
     fn interface(&mut self, netns: Option<Netns>, index: IfIndex) -> Option<String>;
 
-    /// A network namespace's.
+    /// The name of a network namespace.
     fn netns(&mut self, netns: Netns) -> Option<String> {
         let _ = netns;
         None
@@ -69,7 +69,7 @@ impl<F: FnMut(Option<Netns>, IfIndex) -> Option<String>> Names for F {
 pub struct NetnsName {
     /// The network namespace.
     pub netns: Netns,
-    /// Its name among those of `ip netns`.
+    /// Its name in `ip netns`.
     pub name: String,
 }
 

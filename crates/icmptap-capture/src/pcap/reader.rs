@@ -1,4 +1,4 @@
-//! Reads pcap of anybody.
+//! Reads pcap files of any program.
 
 use std::io::Read;
 
@@ -10,20 +10,20 @@ use crate::{
     reader::Frame,
 };
 
-/// Bytes that a packet may have at most: libpcap's `MAXIMUM_SNAPLEN`. More is damage.
+/// Maximum bytes of a packet: libpcap's `MAXIMUM_SNAPLEN`. More is damage.
 const MAX_PACKET: u32 = 262_144;
 
-/// What a file's header says.
+/// The contents of the file header.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pcap {
     order: Order,
-    /// Nanoseconds in a unit of the times' second word.
+    /// Nanoseconds per unit of a timestamp's second word.
     unit: u64,
     link_type: u32,
 }
 
 impl Pcap {
-    /// Whether a file starts so.
+    /// Whether this is the magic number of pcap.
     pub(crate) fn recognize(start: &[u8]) -> Option<(Order, u64)> {
         [Order::Little, Order::Big]
             .into_iter()
@@ -34,7 +34,7 @@ impl Pcap {
             })
     }
 
-    /// Reads the file's header, of which the first bytes are there.
+    /// Reads the file header, whose first bytes were already read.
     pub(crate) fn open(
         input: &mut Input<impl Read>,
         (order, unit): (Order, u64),
@@ -52,7 +52,7 @@ impl Pcap {
         })
     }
 
-    /// The next packet. `None`: the file ends as it should.
+    /// The next packet. `None`: regular end of file.
     pub(crate) fn next<'a>(
         &self,
         input: &'a mut Input<impl Read>,

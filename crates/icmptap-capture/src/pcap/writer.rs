@@ -1,5 +1,5 @@
-//! Writes pcap: packets from their IP header on, and when they were seen. All else that an
-//! event has, and losses, have no place in it.
+//! Writes pcap: packets from their IP header on, and their timestamps. The format has no
+//! place for other metadata and losses.
 
 use std::io::{self, Write};
 
@@ -8,9 +8,9 @@ use icmptap_proto::event::EventRef;
 use super::{NANOSECONDS, SECOND};
 use crate::{link, output::Output};
 
-/// Writes events as pcap with times in nanoseconds.
+/// Writes events as pcap with timestamps in nanoseconds.
 ///
-/// As with [`PcapngWriter`](crate::PcapngWriter), only whole packets are handed to the
+/// As with [`PcapngWriter`](crate::PcapngWriter), only whole packets are passed to the
 /// [`Write`].
 #[derive(Debug)]
 pub struct PcapWriter<W> {
@@ -19,8 +19,8 @@ pub struct PcapWriter<W> {
 }
 
 impl<W: Write> PcapWriter<W> {
-    /// Begins a file of packets of which at most `snaplen` bytes were kept; 0: no limit.
-    /// Its header waits to be written.
+    /// Starts a file whose packets have at most `snaplen` captured bytes; 0: no limit.
+    /// The file header is buffered.
     pub fn new(out: W, snaplen: u32) -> Self {
         let mut writer = Self {
             out: Output::new(out),
@@ -30,10 +30,10 @@ impl<W: Write> PcapWriter<W> {
         writer
     }
 
-    /// Goes on in another file. Gives the finished one.
+    /// Continues in another file. Returns the finished one.
     ///
     /// # Errors
-    /// If what waits cannot be written.
+    /// If buffered data cannot be written.
     pub fn rotate(&mut self, out: W) -> io::Result<W> {
         let finished = self.out.rotate(out)?;
         self.begin();
@@ -51,18 +51,18 @@ impl<W: Write> PcapWriter<W> {
         out.extend(link::RAW.to_le_bytes());
     }
 
-    /// Bytes of this file, those that wait included. After an error, this is where the file
-    /// should end: what was handed over last may have been written in part, and is lost.
+    /// Bytes of this file, including buffered ones. After an error, truncate the file to this
+    /// length: the last write may have been incomplete, and its data is lost.
     pub fn file_size(&self) -> u64 {
         self.out.len()
     }
 
-    /// What is written to.
+    /// The underlying writer.
     pub fn get_ref(&self) -> &W {
         self.out.get_ref()
     }
 
-    /// Whether [`flush`](Self::flush) has something to do.
+    /// Whether there is buffered data for [`flush`](Self::flush).
     pub fn has_waiting(&self) -> bool {
         self.out.has_waiting()
     }
@@ -87,7 +87,7 @@ impl<W: Write> PcapWriter<W> {
         self.out.flush_if_full()
     }
 
-    /// Hands over what waits, and flushes the file.
+    /// Writes buffered data, and flushes the file.
     ///
     /// # Errors
     /// If it cannot be written.

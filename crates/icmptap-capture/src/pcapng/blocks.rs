@@ -1,5 +1,5 @@
-//! Blocks as bytes, little-endian. Each function adds a whole block to `out`, which holds
-//! nothing but whole blocks.
+//! Encodes blocks, little-endian. Each function appends a whole block to `out`, which
+//! contains only whole blocks.
 
 use crate::options::{self, Writer};
 
@@ -12,7 +12,7 @@ pub(crate) const STATISTICS: u32 = 5;
 pub(crate) const ENHANCED_PACKET: u32 = 6;
 pub(crate) const JOURNAL: u32 = 9;
 
-/// Codes of options. The same number means something else in each kind of block.
+/// Option codes. The same number has a different meaning in each kind of block.
 pub(crate) mod code {
     pub(crate) const SHB_OS: u16 = 3;
     pub(crate) const SHB_USERAPPL: u16 = 4;
@@ -29,7 +29,7 @@ pub(crate) mod code {
     pub(crate) const ISB_USRDELIV: u16 = 8;
 }
 
-/// A block of this type: `body` adds what stands between its two lengths, and ends at a
+/// A block of this type: `body` appends what is between its two lengths, and ends at a
 /// multiple of 4.
 fn block(out: &mut Vec<u8>, kind: u32, body: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
@@ -41,20 +41,20 @@ fn block(out: &mut Vec<u8>, kind: u32, body: impl FnOnce(&mut Vec<u8>)) {
     out.extend(len.to_le_bytes());
 }
 
-/// A time in nanoseconds: its upper half first, whatever the byte order.
+/// A time in nanoseconds: the upper half first, in either byte order.
 fn time(out: &mut Vec<u8>, time_ns: u64) {
     out.extend(((time_ns >> 32) as u32).to_le_bytes());
     out.extend((time_ns as u32).to_le_bytes());
 }
 
-/// `options` adds them; their end is added here.
+/// `options` appends them; the end-of-options option is added here.
 fn with_options(out: &mut Vec<u8>, options: impl FnOnce(&mut Writer<'_>)) {
     let mut writer = Writer::new(out);
     options(&mut writer);
     writer.finish();
 }
 
-/// Version 1.0, of a length that is not told: more may come.
+/// Version 1.0, of unspecified length: more blocks may follow.
 pub(crate) fn section_header(out: &mut Vec<u8>, options: impl FnOnce(&mut Writer<'_>)) {
     block(out, SECTION_HEADER, |out| {
         out.extend(BYTE_ORDER.to_le_bytes());
@@ -65,7 +65,7 @@ pub(crate) fn section_header(out: &mut Vec<u8>, options: impl FnOnce(&mut Writer
     });
 }
 
-/// An interface whose times are in nanoseconds.
+/// An interface with timestamps in nanoseconds.
 pub(crate) fn interface(
     out: &mut Vec<u8>,
     link_type: u16,
@@ -83,7 +83,7 @@ pub(crate) fn interface(
     });
 }
 
-/// A packet of `original_len` bytes, of which `packet` was kept.
+/// A packet of `original_len` bytes, of which `packet` was captured.
 pub(crate) fn packet(
     out: &mut Vec<u8>,
     interface: u32,

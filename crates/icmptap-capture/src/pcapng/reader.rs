@@ -1,4 +1,4 @@
-//! Reads pcapng of anybody, block by block.
+//! Reads pcapng files of any program, block by block.
 
 use std::{io::Read, sync::Arc};
 
@@ -12,34 +12,34 @@ use crate::{
     reader::Frame,
 };
 
-/// Bytes of the smallest block: its type and its length, twice.
+/// Bytes of the smallest block: its type, and its length twice.
 const SMALLEST: usize = 12;
 
-/// Interfaces of a section that are remembered. Nobody has so many; a file that says so
-/// would fill the memory.
+/// Maximum number of remembered interfaces in a section. Real files have fewer; without a
+/// limit, a malicious file would exhaust memory.
 const MAX_INTERFACES: usize = 1 << 20;
 
-/// Bytes that are kept of an interface's name.
+/// Maximum remembered bytes of an interface's name.
 const MAX_NAME: usize = 256;
 
-/// What was read.
+/// The contents of a block.
 #[derive(Debug)]
 pub(crate) enum Block<'a> {
     Packet {
         frame: Frame<'a>,
-        /// Packets lost before this one, as the file has it.
+        /// Packets lost before this one, according to the file.
         dropped: u64,
-        /// What we wrote of it.
+        /// Our metadata, if icmptap wrote it.
         note: Option<Note>,
         /// The interface's name.
         interface: Option<Arc<str>>,
     },
     Lost(SessionLost),
-    /// About a section, an interface and its network namespace, or the counters.
+    /// Metadata of a section, an interface and its network namespace, or the counters.
     Notes(Vec<Note>),
-    /// Packets that another program says to have lost, on one interface.
+    /// Packets that another program reports as lost, on one interface.
     Dropped(u64),
-    /// An interface whose packets have headers that are not known here.
+    /// An interface with an unsupported link type.
     UnknownLink(u32),
     /// Nothing of interest.
     Other,
@@ -51,11 +51,11 @@ struct Interface {
     snaplen: u32,
     clock: Clock,
     name: Option<Arc<str>>,
-    /// Packets that its statistics say to be lost. They count from the beginning.
+    /// Packets lost according to its statistics, counted from the beginning.
     dropped: u64,
 }
 
-/// How an interface's times are to be read.
+/// The format of an interface's timestamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Clock {
     /// `if_tsresol`: the negative power of 10, or of 2 if the highest bit is set.
@@ -74,7 +74,7 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// Nanoseconds since 1970; the nearest that there is for others.
+    /// Nanoseconds since 1970, clamped to the valid range.
     fn nanoseconds(self, ticks: u64) -> u64 {
         let ticks = u128::from(ticks);
         let power = u32::from(self.resolution & 0x7f);
@@ -99,17 +99,17 @@ pub(crate) struct Pcapng {
     interfaces: Vec<Interface>,
 }
 
-/// What is wrong with a block.
+/// An error in a block.
 type Problem = String;
 
 impl Pcapng {
-    /// Whether a file starts so.
+    /// Whether a file starts like pcapng.
     pub(crate) fn recognize(start: &[u8]) -> bool {
         // The same in either order.
         Order::Big.u32(start, 0) == Some(blocks::SECTION_HEADER)
     }
 
-    /// A file of which the first word is there.
+    /// A file whose first word was already read.
     pub(crate) fn new() -> Self {
         Self {
             order: Order::Little,
@@ -117,8 +117,8 @@ impl Pcapng {
         }
     }
 
-    /// The next block, of which `input` may have the first word. `None`: the file ends as
-    /// it should.
+    /// The next block; its first word may already be in `input`. `None`: regular end of
+    /// file.
     pub(crate) fn next<'a>(
         &mut self,
         input: &'a mut Input<impl Read>,
@@ -181,7 +181,7 @@ impl Pcapng {
         self.block(kind, body).map(Some).map_err(damaged)
     }
 
-    /// A section header with its first 12 bytes.
+    /// A section header, whose first 12 bytes were already read.
     fn begin_section(&mut self, start: &[u8], offset: u64) -> Result<(), ReadError> {
         let order = [Order::Little, Order::Big]
             .into_iter()
@@ -239,7 +239,7 @@ impl Pcapng {
         })
     }
 
-    /// What a custom option says, if it is ours.
+    /// The contents of a custom option, if it is ours.
     fn note(&self, value: &[u8]) -> Result<Option<Note>, Problem> {
         if self.order.u32(value, 0) != Some(note::ENTERPRISE) {
             return Ok(None);
@@ -341,7 +341,7 @@ impl Pcapng {
         })
     }
 
-    /// Of the first interface, without a time.
+    /// On the first interface, without a timestamp.
     fn simple_packet<'a>(&self, body: &'a [u8]) -> Result<Block<'a>, Problem> {
         let interface = self.of_number(0)?;
         let original_len = self.word(body, 0)?;
@@ -395,7 +395,7 @@ impl Pcapng {
     }
 }
 
-/// Those of which more than the length is read.
+/// Blocks of which more than the length is read.
 fn is_read(kind: u32) -> bool {
     matches!(
         kind,

@@ -1,5 +1,5 @@
-//! Writes pcapng. What stands in a capture, and how other programs show it, is in
-//! `docs/captures.md`.
+//! Writes pcapng. `docs/captures.md` describes the contents of a capture, and how other
+//! programs show it.
 
 use std::{
     collections::HashMap,
@@ -11,24 +11,24 @@ use icmptap_proto::{Cpu, Hook, IfIndex, Netns, event::EventRef, sequence::Lost};
 use super::blocks::{self, code};
 use crate::{Names, Session, Totals, journal, link, note, output::Output};
 
-/// Interface blocks that a section has at most: those after it share one. Each packet says
-/// itself what it came by, so that nothing is lost but the name.
+/// Maximum number of interface blocks in a section: further interfaces share one. Each
+/// packet's metadata has its interface, so only the name is lost.
 const MAX_INTERFACES: usize = 16 << 10;
 
-/// What a file begins with.
+/// The start of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
     /// The program that captured, with its version.
     pub application: String,
-    /// The system it ran on.
+    /// The operating system.
     pub system: Option<String>,
-    /// Bytes that were kept of a packet; 0: no limit.
+    /// Maximum captured bytes of a packet; 0: no limit.
     pub snaplen: u32,
-    /// Whose events they are, if that is known and the same for all.
+    /// The session of the events, if it is known and the same for all.
     pub session: Option<Session>,
 }
 
-/// What an interface block is about.
+/// What identifies an interface block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Interface {
     netns: Option<Netns>,
@@ -36,7 +36,7 @@ struct Interface {
     hook: Option<Hook>,
 }
 
-/// The shared interface, once there are too many, and for counters without any.
+/// The shared interface, when there are too many, and for counters without an interface.
 const NO_INTERFACE: Interface = Interface {
     netns: None,
     index: None,
@@ -45,9 +45,9 @@ const NO_INTERFACE: Interface = Interface {
 
 /// Writes events and losses as pcapng.
 ///
-/// Only whole blocks are handed to the [`Write`], and many at a time: [`flush`](Self::flush)
-/// hands over what waits. A program that is killed leaves a file that is whole up to the
-/// last flush.
+/// Only whole blocks are passed to the [`Write`], many at a time: [`flush`](Self::flush)
+/// writes buffered blocks. If the program is killed, the file is intact up to the last
+/// flush.
 #[derive(Debug)]
 pub struct PcapngWriter<W> {
     out: Output<W>,
@@ -56,14 +56,14 @@ pub struct PcapngWriter<W> {
     /// Bytes of this file up to its last section header.
     header_len: u64,
     interfaces: HashMap<Interface, u32>,
-    /// Losses that the next packet of that CPU has to tell of.
+    /// Losses that the next packet of that CPU must report.
     dropped: HashMap<(Session, Cpu), u64>,
     /// Of the last packet.
     time_ns: u64,
 }
 
 impl<W: Write> PcapngWriter<W> {
-    /// Begins a file, whose header waits to be written.
+    /// Starts a file. Its header is buffered.
     pub fn new(out: W, section: Section) -> Self {
         let mut writer = Self {
             header_len: 0,
@@ -78,12 +78,12 @@ impl<W: Write> PcapngWriter<W> {
         writer
     }
 
-    /// Goes on with events of this session, which began in this file (`part` 0) or as
-    /// many files before. Does what [`Section::session`] does for a session that shows
+    /// Continues with events of this session, which began in this file (`part` 0) or `part`
+    /// files earlier. Does the same as [`Section::session`], for a session that is only known
     /// later.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If writing fails.
     pub fn begin_session(&mut self, session: Session, part: u32) -> io::Result<()> {
         self.section.session = Some(session);
         self.part = part;
@@ -96,10 +96,10 @@ impl<W: Write> PcapngWriter<W> {
         self.out.flush_if_full()
     }
 
-    /// Ends this file without counters and goes on in another. Gives the finished one.
+    /// Ends this file without counters and continues in another. Returns the finished one.
     ///
     /// # Errors
-    /// If what waits cannot be written.
+    /// If buffered data cannot be written.
     pub fn rotate(&mut self, out: W) -> io::Result<W> {
         let finished = self.out.rotate(out)?;
         self.part = self.part.saturating_add(1);
@@ -107,7 +107,7 @@ impl<W: Write> PcapngWriter<W> {
         Ok(finished)
     }
 
-    /// A section, which waits.
+    /// Starts a section, which is buffered.
     fn begin(&mut self) {
         self.interfaces.clear();
         let Self {
@@ -125,23 +125,23 @@ impl<W: Write> PcapngWriter<W> {
         self.header_len = self.out.len();
     }
 
-    /// Bytes of this file, those that wait included. After an error, this is where the file
-    /// should end: what was handed over last may have been written in part, and is lost.
+    /// Bytes of this file, including buffered ones. After an error, truncate the file to this
+    /// length: the last write may have been incomplete, and its data is lost.
     pub fn file_size(&self) -> u64 {
         self.out.len()
     }
 
-    /// What is written to.
+    /// The underlying writer.
     pub fn get_ref(&self) -> &W {
         self.out.get_ref()
     }
 
-    /// Whether [`flush`](Self::flush) has something to do.
+    /// Whether there is buffered data for [`flush`](Self::flush).
     pub fn has_waiting(&self) -> bool {
         self.out.has_waiting()
     }
 
-    /// Writes an event, of this session if the module saw it.
+    /// Writes an event; `session` is given if the module saw it.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -196,7 +196,7 @@ impl<W: Write> PcapngWriter<W> {
         self.out.flush_if_full()
     }
 
-    /// The number of an interface's block, which is written if there is none yet.
+    /// The number of an interface's block, which is written on first use.
     fn interface(&mut self, mut interface: Interface, names: &mut dyn Names) -> u32 {
         if let Some(number) = self.interfaces.get(&interface) {
             return *number;
@@ -251,7 +251,7 @@ impl<W: Write> PcapngWriter<W> {
         number
     }
 
-    /// Writes a loss, which was noticed at this time (nanoseconds since 1970).
+    /// Writes a loss that was detected at this time (nanoseconds since 1970).
     ///
     /// # Errors
     /// If it cannot be written.
@@ -262,8 +262,8 @@ impl<W: Write> PcapngWriter<W> {
         self.out.flush_if_full()
     }
 
-    /// Writes the counters of a session that has ended at this time. They are the last of
-    /// it, and the only ones.
+    /// Writes the final counters of a session that ended at this time. Call it once per
+    /// session, last.
     ///
     /// # Errors
     /// If they cannot be written.
@@ -288,12 +288,12 @@ impl<W: Write> PcapngWriter<W> {
         self.flush()
     }
 
-    /// When the last packet was seen: nanoseconds since 1970; 0 before the first.
+    /// The timestamp of the last packet: nanoseconds since 1970; 0 before the first.
     pub fn last_time_ns(&self) -> u64 {
         self.time_ns
     }
 
-    /// Hands over what waits, and flushes the file.
+    /// Writes buffered data, and flushes the file.
     ///
     /// # Errors
     /// If it cannot be written.
