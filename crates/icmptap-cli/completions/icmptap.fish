@@ -26,109 +26,109 @@ end
 
 complete -c icmptap -n "__fish_icmptap_needs_command" -s h -l help -d 'Print help'
 complete -c icmptap -n "__fish_icmptap_needs_command" -s V -l version -d 'Print version'
-complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "listen" -d 'Print ICMP messages as the kernel sees them, and what was lost'
-complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "read" -d 'Print the ICMP messages of captures, ours or other programs\''
-complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "subscriptions" -d 'Print who listens, to what, and what became of it'
-complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "stats" -d 'Print how much was matched, delivered and lost'
-complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "info" -d 'Print what the kernel module is and can do'
-complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "types" -d 'Print the names and numbers of ICMP types, as --type takes them'
-complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "imp2" -d 'Print who sends ICMP to whom, over the IMP2 protocol'
+complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "listen" -d 'Print ICMP messages as the kernel sees them, and losses'
+complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "read" -d 'Print the ICMP messages in captures of icmptap and other programs'
+complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "subscriptions" -d 'Print all subscriptions with their owners, settings and counters'
+complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "stats" -d 'Print how many packets were matched, delivered and lost'
+complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "info" -d 'Print the kernel module\'s version, limits and capabilities'
+complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "types" -d 'Print the names and numbers of ICMP types that --type accepts'
+complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "imp2" -d 'Print the source and destination of ICMP packets, over the IMP2 protocol'
 complete -c icmptap -n "__fish_icmptap_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s o -l output -d 'How to print; as text unless told otherwise, and with --write as pcapng' -r -f -a "text\t'Lines for people'
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s o -l output -d 'Output format; default: text, or pcapng with --write' -r -f -a "text\t'Human-readable lines'
 json\t'One JSON object per line'
-pcapng\t'A capture with all that is known, losses included'
-pcap\t'A capture of packets and times, which every program reads'"
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s w -l write -d 'Write the events to this file as pcapng, or as pcap if its name ends so or -o says it; `-`: to stdout' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s C -l rotate-size -d 'With --write: go on in another file when this one is larger than so many millions of bytes (or K, M or G: 1024-based); FILE1, FILE2 and so on' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s G -l rotate-time -d 'With --write: go on in another file after so many seconds. FILE may have strftime(3)\'s signs in it, such as %H%M%S; if not, it is overwritten' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s W -l rotate-files -d 'With -C: so many files, which are then overwritten from the first. With -G: stop after so many' -r
+pcapng\t'A capture with all metadata and losses'
+pcap\t'A capture with packets and times only, readable by every program'"
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s w -l write -d 'Write the events to this file as pcapng, or as pcap if its name ends in .pcap or with -o pcap; `-`: stdout' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s C -l rotate-size -d 'With --write: start a new file when this one is larger than this many millions of bytes (or K, M or G: 1024-based); FILE1, FILE2 and so on' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s G -l rotate-time -d 'With --write: start a new file after this many seconds. FILE may contain strftime(3) conversions such as %H%M%S; if not, it is overwritten' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s W -l rotate-files -d 'With -C: limit the number of files, then overwrite from the first. With -G: stop after this many files' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s c -l count -d 'Stop after this many events' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l time -d 'How a line of text begins' -r -f -a "clock\t'The time of day'
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l time -d 'Timestamp at the start of a line of text' -r -f -a "clock\t'The time of day'
 date\t'Date and time of day'
-delta\t'Seconds since the line before; less than 0 where CPUs\' events cross'
+delta\t'Seconds since the previous line; negative if events of CPUs are out of order'
 epoch\t'Seconds since 1970, in UTC'"
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l color -l colour -d 'When to colour lines of text: errors, redirects, neighbour discovery and multicast listeners, and what is wrong with a packet. `auto`: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l color -l colour -d 'When to colour lines of text: errors, redirects, neighbour discovery, multicast listener messages, and problems of a packet. `auto`: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l duration -d 'Stop after this time' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l hook -d 'Where to look; several with commas' -r -f -a "prerouting\t''
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l hook -d 'Netfilter hooks; separate several with commas' -r -f -a "prerouting\t''
 input\t''
 forward\t''
 output\t''
 postrouting\t''"
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l family -d 'What to look for; several with commas' -r -f -a "ipv4\t''
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l family -d 'Address families; separate several with commas' -r -f -a "ipv4\t''
 ipv6\t''"
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l type -d 'ICMP types to look for, by number or by name, which may be of either family (see `icmptap types`): echo-request,packet-too-big,3' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s i -l interface -d 'Only what comes in or leaves by this interface of the network namespace; where it is a port of a bridge or in a VRF, the bridge\'s or VRF\'s name finds more than its own' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l type -d 'ICMP types, by number or by name, of either family (see `icmptap types`): echo-request,packet-too-big,3' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s i -l interface -d 'Only packets that enter or leave by this interface of the network namespace; for a port of a bridge or an interface in a VRF, the bridge\'s or VRF\'s name matches more packets' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l filter -d 'The same as FILTER, as one argument' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l snaplen -d 'Bytes to keep of a packet, from its IP header on' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l sample -d 'Take one packet in so many; the others are counted as sampled out' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l rate -d 'Take so many events per second at most; the others are counted as lost' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l snaplen -d 'Capture at most this many bytes of each packet, from its IP header on' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l sample -d 'Deliver every Nth matching packet; the others are counted as sampled out' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l rate -d 'Deliver at most this many events per second; the others are counted as lost' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l batch -d 'Size of a full batch of events' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l flush-interval -d 'Longest time an event may wait in a batch; 0: none waits' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l flush-interval -d 'Longest time an event may wait in a batch; 0: no batching' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l rcvbuf -d 'Size of the receive buffer, such as 512K or 16M' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s n -l numeric -d 'Print interfaces and network namespaces as numbers'
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s v -l verbose -d 'Print more of each packet as text: how many bytes were kept, TTL, mark, whether the checksum is good, and what the kernel knew of it'
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s q -l quiet -d 'Leave out the first line and the counters at the end; losses and errors still go to stderr'
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l all-netns -d 'Look in every network namespace, those to come included; an interface is one of a single namespace, so not with --interface'
-complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l drop -d 'Drop the packets that are wanted, while this runs'
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s v -l verbose -d 'Print more about each packet as text: captured length, TTL, mark, whether the checksum is good, and the kernel\'s checksum state'
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s q -l quiet -d 'Suppress the first line and the counters at the end; losses and errors still go to stderr'
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l all-netns -d 'Capture in every network namespace, including those created later; not with --interface, since an interface belongs to a single namespace'
+complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -l drop -d 'Drop matching packets while this command runs'
 complete -c icmptap -n "__fish_icmptap_using_subcommand listen" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s o -l output -d 'How to print; as text unless told otherwise, and with --write as pcapng' -r -f -a "text\t'Lines for people'
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s o -l output -d 'Output format; default: text, or pcapng with --write' -r -f -a "text\t'Human-readable lines'
 json\t'One JSON object per line'
-pcapng\t'A capture with all that is known, losses included'
-pcap\t'A capture of packets and times, which every program reads'"
-complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s w -l write -d 'Write the events to this file as pcapng, or as pcap if its name ends so or -o says it; `-`: to stdout' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s C -l rotate-size -d 'With --write: go on in another file when this one is larger than so many millions of bytes (or K, M or G: 1024-based); FILE1, FILE2 and so on' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s G -l rotate-time -d 'With --write: go on in another file after so many seconds. FILE may have strftime(3)\'s signs in it, such as %H%M%S; if not, it is overwritten' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s W -l rotate-files -d 'With -C: so many files, which are then overwritten from the first. With -G: stop after so many' -r
+pcapng\t'A capture with all metadata and losses'
+pcap\t'A capture with packets and times only, readable by every program'"
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s w -l write -d 'Write the events to this file as pcapng, or as pcap if its name ends in .pcap or with -o pcap; `-`: stdout' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s C -l rotate-size -d 'With --write: start a new file when this one is larger than this many millions of bytes (or K, M or G: 1024-based); FILE1, FILE2 and so on' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s G -l rotate-time -d 'With --write: start a new file after this many seconds. FILE may contain strftime(3) conversions such as %H%M%S; if not, it is overwritten' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s W -l rotate-files -d 'With -C: limit the number of files, then overwrite from the first. With -G: stop after this many files' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s c -l count -d 'Stop after this many events' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l time -d 'How a line of text begins' -r -f -a "clock\t'The time of day'
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l time -d 'Timestamp at the start of a line of text' -r -f -a "clock\t'The time of day'
 date\t'Date and time of day'
-delta\t'Seconds since the line before; less than 0 where CPUs\' events cross'
+delta\t'Seconds since the previous line; negative if events of CPUs are out of order'
 epoch\t'Seconds since 1970, in UTC'"
-complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l color -l colour -d 'When to colour lines of text: errors, redirects, neighbour discovery and multicast listeners, and what is wrong with a packet. `auto`: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l color -l colour -d 'When to colour lines of text: errors, redirects, neighbour discovery, multicast listener messages, and problems of a packet. `auto`: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l hook -d 'Where to look; several with commas' -r -f -a "prerouting\t''
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l hook -d 'Netfilter hooks; separate several with commas' -r -f -a "prerouting\t''
 input\t''
 forward\t''
 output\t''
 postrouting\t''"
-complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l family -d 'What to look for; several with commas' -r -f -a "ipv4\t''
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l family -d 'Address families; separate several with commas' -r -f -a "ipv4\t''
 ipv6\t''"
-complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l type -d 'ICMP types to look for, by number or by name, which may be of either family (see `icmptap types`): echo-request,packet-too-big,3' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s i -l interface -d 'Only what comes in or leaves by this interface of the network namespace; where it is a port of a bridge or in a VRF, the bridge\'s or VRF\'s name finds more than its own' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l type -d 'ICMP types, by number or by name, of either family (see `icmptap types`): echo-request,packet-too-big,3' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s i -l interface -d 'Only packets that enter or leave by this interface of the network namespace; for a port of a bridge or an interface in a VRF, the bridge\'s or VRF\'s name matches more packets' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l filter -d 'The same as FILTER, as one argument' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s n -l numeric -d 'Print interfaces and network namespaces as numbers'
-complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s v -l verbose -d 'Print more of each packet as text: how many bytes were kept, TTL, mark, whether the checksum is good, and what the kernel knew of it'
-complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s q -l quiet -d 'Leave out the first line and the counters at the end; losses and errors still go to stderr'
-complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l netns -d 'Print of which network namespace a packet is'
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s v -l verbose -d 'Print more about each packet as text: captured length, TTL, mark, whether the checksum is good, and the kernel\'s checksum state'
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s q -l quiet -d 'Suppress the first line and the counters at the end; losses and errors still go to stderr'
+complete -c icmptap -n "__fish_icmptap_using_subcommand read" -l netns -d 'Print the network namespace of each packet'
 complete -c icmptap -n "__fish_icmptap_using_subcommand read" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c icmptap -n "__fish_icmptap_using_subcommand subscriptions" -s o -l output -d 'How to print' -r -f -a "text\t'Lines for people'
+complete -c icmptap -n "__fish_icmptap_using_subcommand subscriptions" -s o -l output -d 'Output format' -r -f -a "text\t'Human-readable lines'
 json\t'One JSON object per line'"
-complete -c icmptap -n "__fish_icmptap_using_subcommand subscriptions" -l all-netns -d 'Those of every network namespace'
+complete -c icmptap -n "__fish_icmptap_using_subcommand subscriptions" -l all-netns -d 'Include those of every network namespace'
 complete -c icmptap -n "__fish_icmptap_using_subcommand subscriptions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c icmptap -n "__fish_icmptap_using_subcommand stats" -s o -l output -d 'How to print' -r -f -a "text\t'Lines for people'
+complete -c icmptap -n "__fish_icmptap_using_subcommand stats" -s o -l output -d 'Output format' -r -f -a "text\t'Human-readable lines'
 json\t'One JSON object per line'"
-complete -c icmptap -n "__fish_icmptap_using_subcommand stats" -s w -l watch -d 'Print again and again, each second or as often as is said, with what came since the last time, per second; until Ctrl-C' -r
-complete -c icmptap -n "__fish_icmptap_using_subcommand stats" -s c -l count -d 'With --watch: stop after so many times' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand stats" -s w -l watch -d 'Repeat every second, or at the given interval, with rates per second since the last time; until Ctrl-C' -r
+complete -c icmptap -n "__fish_icmptap_using_subcommand stats" -s c -l count -d 'With --watch: stop after this many repetitions' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand stats" -l per-cpu -d 'One line for each CPU'
 complete -c icmptap -n "__fish_icmptap_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c icmptap -n "__fish_icmptap_using_subcommand info" -s o -l output -d 'How to print' -r -f -a "text\t'Lines for people'
+complete -c icmptap -n "__fish_icmptap_using_subcommand info" -s o -l output -d 'Output format' -r -f -a "text\t'Human-readable lines'
 json\t'One JSON object per line'"
 complete -c icmptap -n "__fish_icmptap_using_subcommand info" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c icmptap -n "__fish_icmptap_using_subcommand types" -s o -l output -d 'How to print' -r -f -a "text\t'Lines for people'
+complete -c icmptap -n "__fish_icmptap_using_subcommand types" -s o -l output -d 'Output format' -r -f -a "text\t'Human-readable lines'
 json\t'One JSON object per line'"
 complete -c icmptap -n "__fish_icmptap_using_subcommand types" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c icmptap -n "__fish_icmptap_using_subcommand imp2" -s o -l output -d 'How to print' -r -f -a "text\t'Lines for people'
+complete -c icmptap -n "__fish_icmptap_using_subcommand imp2" -s o -l output -d 'Output format' -r -f -a "text\t'Human-readable lines'
 json\t'One JSON object per line'"
 complete -c icmptap -n "__fish_icmptap_using_subcommand imp2" -s c -l count -d 'Stop after this many packets' -r
 complete -c icmptap -n "__fish_icmptap_using_subcommand imp2" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "listen" -d 'Print ICMP messages as the kernel sees them, and what was lost'
-complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "read" -d 'Print the ICMP messages of captures, ours or other programs\''
-complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "subscriptions" -d 'Print who listens, to what, and what became of it'
-complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "stats" -d 'Print how much was matched, delivered and lost'
-complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "info" -d 'Print what the kernel module is and can do'
-complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "types" -d 'Print the names and numbers of ICMP types, as --type takes them'
-complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "imp2" -d 'Print who sends ICMP to whom, over the IMP2 protocol'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "listen" -d 'Print ICMP messages as the kernel sees them, and losses'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "read" -d 'Print the ICMP messages in captures of icmptap and other programs'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "subscriptions" -d 'Print all subscriptions with their owners, settings and counters'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "stats" -d 'Print how many packets were matched, delivered and lost'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "info" -d 'Print the kernel module\'s version, limits and capabilities'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "types" -d 'Print the names and numbers of ICMP types that --type accepts'
+complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "imp2" -d 'Print the source and destination of ICMP packets, over the IMP2 protocol'
 complete -c icmptap -n "__fish_icmptap_using_subcommand help; and not __fish_seen_subcommand_from listen read subscriptions stats info types imp2 help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,4 +1,4 @@
-//! What the user may say, and what the exit codes mean.
+//! The command line, and the exit codes.
 
 mod events;
 
@@ -12,9 +12,9 @@ use crate::values::{WrongValue, duration, interval, size};
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  ended as asked: by -c, --duration, Ctrl-C, SIGTERM, SIGHUP or a closed stdout
+  0  success: ended by -c, --duration, Ctrl-C, SIGTERM, SIGHUP or a closed stdout
   1  an error
-  2  a wrong option, or a wrong value of one
+  2  an invalid option or value
   3  the kernel module is not loaded
   4  not permitted: CAP_NET_ADMIN is needed";
 
@@ -37,21 +37,21 @@ pub(crate) enum Command {
     Imp2(Imp2),
 }
 
-/// Print ICMP messages as the kernel sees them, and what was lost
+/// Print ICMP messages as the kernel sees them, and losses
 ///
 /// Events go to stdout, one per line; everything else goes to stderr: a line
-/// once the kernel listens, losses where they happen, and the counters at the
-/// end. With -o json losses are lines on stdout too, and the last line there has
-/// the final counters. Where no value is given, the kernel's default holds.
+/// once the subscription has started, losses where they occur, and the counters at
+/// the end. With -o json losses are lines on stdout too, and the last line there has
+/// the final counters. Options that are not given have the kernel's defaults.
 ///
-/// A packet is shown if --hook, --family, --type, --interface and the filter all
-/// want it.
+/// A packet is shown if it matches --hook, --family, --type, --interface and the
+/// filter.
 ///
 /// A time is in seconds, or has a unit: 10, 1.5, 500ms, 2m, 100us.
 ///
-/// --write (-w) keeps the events in a capture instead of printing them. `icmptap read`
-/// gives all of a pcapng capture back, and Wireshark and tshark read it too; for tcpdump
-/// write pcap.
+/// --write (-w) writes the events to a capture instead of printing them. `icmptap read`
+/// reads everything in a pcapng capture, and Wireshark and tshark read it too; for
+/// tcpdump write pcap.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Listen {
@@ -65,24 +65,24 @@ pub(crate) struct Listen {
     #[command(flatten)]
     pub(crate) selection: Selection,
 
-    /// Bytes to keep of a packet, from its IP header on
+    /// Capture at most this many bytes of each packet, from its IP header on
     #[arg(long, value_name = "BYTES")]
     pub(crate) snaplen: Option<u32>,
 
-    /// Take one packet in so many; the others are counted as sampled out
+    /// Deliver every Nth matching packet; the others are counted as sampled out
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub(crate) sample: Option<u32>,
 
-    /// Take so many events per second at most; the others are counted as lost
+    /// Deliver at most this many events per second; the others are counted as lost
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(..=1_000_000_000))]
     pub(crate) rate: Option<u32>,
 
-    /// Look in every network namespace, those to come included; an interface is
-    /// one of a single namespace, so not with --interface
+    /// Capture in every network namespace, including those created later; not with
+    /// --interface, since an interface belongs to a single namespace
     #[arg(long, conflicts_with = "interface")]
     pub(crate) all_netns: bool,
 
-    /// Drop the packets that are wanted, while this runs
+    /// Drop matching packets while this command runs
     #[arg(long)]
     pub(crate) drop: bool,
 
@@ -90,7 +90,7 @@ pub(crate) struct Listen {
     #[arg(long, value_name = "BYTES")]
     pub(crate) batch: Option<u32>,
 
-    /// Longest time an event may wait in a batch; 0: none waits
+    /// Longest time an event may wait in a batch; 0: no batching
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) flush_interval: Option<Duration>,
 
@@ -98,7 +98,7 @@ pub(crate) struct Listen {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) rcvbuf: Option<usize>,
 
-    /// A filter in tcpdump's language (see pcap-filter(7)), which sees a packet
+    /// A filter in tcpdump's language (see pcap-filter(7)), applied to a packet
     /// from its IP header on: icmp6 and host fe80::1
     #[arg(value_name = "FILTER")]
     filter: Vec<String>,
@@ -111,18 +111,18 @@ impl Listen {
     }
 }
 
-/// Print the ICMP messages of captures, ours or other programs'
+/// Print the ICMP messages in captures of icmptap and other programs
 ///
-/// Reads pcapng and pcap, and prints as `icmptap listen` does; needs no module and
-/// no privileges. Of a capture that icmptap wrote as pcapng everything comes back:
-/// hooks, network namespaces, CPUs, sequence numbers, and losses where they
-/// happened. At the end it is checked whether all that was written is there.
+/// Reads pcapng and pcap, and prints as `icmptap listen` does; needs neither the
+/// module nor privileges. A pcapng capture of icmptap has everything: hooks, network
+/// namespaces, CPUs, sequence numbers, and losses where they occurred. At the end
+/// `icmptap read` checks that the capture is complete.
 ///
-/// Of other captures, in which ICMP is looked for, there is no hook (`-`), CPU,
-/// sequence number, mark or network namespace; what asks for a hook finds nothing
-/// there. Several files are read as one, in the order in which they are given.
+/// ICMP messages in other captures have no hook (`-`), CPU, sequence number, mark or
+/// network namespace; --hook selects none of them. Several files are read as one, in
+/// the given order.
 ///
-/// A file that is damaged or cut is shown as far as it is whole.
+/// A damaged or truncated file is shown up to the damage.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Read {
@@ -132,15 +132,15 @@ pub(crate) struct Read {
     #[command(flatten)]
     pub(crate) selection: Selection,
 
-    /// Print of which network namespace a packet is
+    /// Print the network namespace of each packet
     #[arg(long)]
     pub(crate) netns: bool,
 
-    /// The files; `-`: stdin
+    /// The captures; `-`: stdin
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<String>,
 
-    /// A filter in tcpdump's language (see pcap-filter(7)), which sees a packet
+    /// A filter in tcpdump's language (see pcap-filter(7)), applied to a packet
     /// from its IP header on: icmp6 and host fe80::1
     #[arg(value_name = "FILTER", last = true)]
     filter: Vec<String>,
@@ -158,27 +158,27 @@ fn one(words: &[String], selection: &Selection) -> Option<String> {
     words.or_else(|| selection.filter_option.clone())
 }
 
-/// Print who listens, to what, and what became of it
+/// Print all subscriptions with their owners, settings and counters
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Subscriptions {
-    /// How to print
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
 
-    /// Those of every network namespace
+    /// Include those of every network namespace
     #[arg(long)]
     pub(crate) all_netns: bool,
 }
 
-/// Print how much was matched, delivered and lost
+/// Print how many packets were matched, delivered and lost
 ///
-/// The sums of all subscriptions, living and ended, that were made in this
-/// network namespace, by cause.
+/// The sums over all subscriptions, current and ended, that were created in this
+/// network namespace, with losses by cause.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Stats {
-    /// How to print
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
 
@@ -186,42 +186,42 @@ pub(crate) struct Stats {
     #[arg(long)]
     pub(crate) per_cpu: bool,
 
-    /// Print again and again, each second or as often as is said, with what came
-    /// since the last time, per second; until Ctrl-C
+    /// Repeat every second, or at the given interval, with rates per second since
+    /// the last time; until Ctrl-C
     #[arg(short, long, value_name = "TIME", value_parser = interval, num_args = 0..=1,
         require_equals = true, default_missing_value = "1s", conflicts_with = "per_cpu")]
     pub(crate) watch: Option<Duration>,
 
-    /// With --watch: stop after so many times
+    /// With --watch: stop after this many repetitions
     #[arg(short = 'c', long, value_name = "N", requires = "watch", value_parser = value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 }
 
-/// Print what the kernel module is and can do
+/// Print the kernel module's version, limits and capabilities
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Info {
-    /// How to print
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
 }
 
-/// Print the names and numbers of ICMP types, as --type takes them
+/// Print the names and numbers of ICMP types that --type accepts
 ///
 /// `ping` is short for echo-request and echo-reply, `unreachable` for
 /// destination-unreachable.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Types {
-    /// How to print
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
 }
 
-/// Print who sends ICMP to whom, over the IMP2 protocol
+/// Print the source and destination of ICMP packets, over the IMP2 protocol
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Imp2 {
-    /// How to print
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
 
@@ -232,7 +232,7 @@ pub(crate) struct Imp2 {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Lines for people
+    /// Human-readable lines
     Text,
     /// One JSON object per line
     Json,

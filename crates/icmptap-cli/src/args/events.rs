@@ -1,4 +1,4 @@
-//! What `listen` and `read` both take: which events, and what becomes of them.
+//! The options of both `listen` and `read`: which events, and how to output them.
 
 use std::time::Duration;
 
@@ -15,22 +15,22 @@ use crate::{
 /// Which events.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Selection {
-    /// Where to look; several with commas
+    /// Netfilter hooks; separate several with commas
     #[arg(long = "hook", value_name = "HOOK", value_enum, value_delimiter = ',', action = ArgAction::Append)]
     pub(crate) hooks: Vec<HookName>,
 
-    /// What to look for; several with commas
+    /// Address families; separate several with commas
     #[arg(long = "family", value_name = "FAMILY", value_enum, value_delimiter = ',', action = ArgAction::Append)]
     pub(crate) families: Vec<FamilyName>,
 
-    /// ICMP types to look for, by number or by name, which may be of either
-    /// family (see `icmptap types`): echo-request,packet-too-big,3
+    /// ICMP types, by number or by name, of either family (see `icmptap types`):
+    /// echo-request,packet-too-big,3
     #[arg(long = "type", value_name = "TYPE", value_parser = TypeName::parse, value_delimiter = ',', action = ArgAction::Append)]
     pub(crate) types: Vec<TypeName>,
 
-    /// Only what comes in or leaves by this interface of the network namespace;
-    /// where it is a port of a bridge or in a VRF, the bridge's or VRF's name
-    /// finds more than its own
+    /// Only packets that enter or leave by this interface of the network namespace;
+    /// for a port of a bridge or an interface in a VRF, the bridge's or VRF's name
+    /// matches more packets
     #[arg(short, long, value_name = "NAME")]
     pub(crate) interface: Option<String>,
 
@@ -42,27 +42,27 @@ pub(crate) struct Selection {
 /// How events are printed or written.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Printing {
-    /// How to print; as text unless told otherwise, and with --write as pcapng
+    /// Output format; default: text, or pcapng with --write
     #[arg(short, long, value_enum)]
     output: Option<EventFormat>,
 
-    /// Write the events to this file as pcapng, or as pcap if its name ends so
-    /// or -o says it; `-`: to stdout
+    /// Write the events to this file as pcapng, or as pcap if its name ends in .pcap
+    /// or with -o pcap; `-`: stdout
     #[arg(short, long, value_name = "FILE")]
     write: Option<String>,
 
-    /// With --write: go on in another file when this one is larger than so many
+    /// With --write: start a new file when this one is larger than this many
     /// millions of bytes (or K, M or G: 1024-based); FILE1, FILE2 and so on
     #[arg(short = 'C', long, value_name = "SIZE", value_parser = rotate::size, requires = "write")]
     rotate_size: Option<u64>,
 
-    /// With --write: go on in another file after so many seconds. FILE may have
-    /// strftime(3)'s signs in it, such as %H%M%S; if not, it is overwritten
+    /// With --write: start a new file after this many seconds. FILE may contain
+    /// strftime(3) conversions such as %H%M%S; if not, it is overwritten
     #[arg(short = 'G', long, value_name = "TIME", value_parser = interval, requires = "write")]
     rotate_time: Option<Duration>,
 
-    /// With -C: so many files, which are then overwritten from the first. With -G:
-    /// stop after so many
+    /// With -C: limit the number of files, then overwrite from the first. With -G:
+    /// stop after this many files
     #[arg(short = 'W', long, value_name = "N", value_parser = value_parser!(u32).range(1..), requires = "write")]
     rotate_files: Option<u32>,
 
@@ -74,22 +74,22 @@ pub(crate) struct Printing {
     #[arg(short = 'n', long)]
     pub(crate) numeric: bool,
 
-    /// How a line of text begins
+    /// Timestamp at the start of a line of text
     #[arg(long, value_name = "STYLE", value_enum, default_value_t = TimeStyle::Clock)]
     pub(crate) time: TimeStyle,
 
-    /// When to colour lines of text: errors, redirects, neighbour discovery and
-    /// multicast listeners, and what is wrong with a packet. `auto`: on a
+    /// When to colour lines of text: errors, redirects, neighbour discovery,
+    /// multicast listener messages, and problems of a packet. `auto`: on a
     /// terminal, unless NO_COLOR is set
     #[arg(long, visible_alias = "colour", value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
     pub(crate) color: ColorChoice,
 
-    /// Print more of each packet as text: how many bytes were kept, TTL, mark,
-    /// whether the checksum is good, and what the kernel knew of it
+    /// Print more about each packet as text: captured length, TTL, mark, whether the
+    /// checksum is good, and the kernel's checksum state
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
-    /// Leave out the first line and the counters at the end; losses and errors
+    /// Suppress the first line and the counters at the end; losses and errors
     /// still go to stderr
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -97,17 +97,17 @@ pub(crate) struct Printing {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EventFormat {
-    /// Lines for people
+    /// Human-readable lines
     Text,
     /// One JSON object per line
     Json,
-    /// A capture with all that is known, losses included
+    /// A capture with all metadata and losses
     Pcapng,
-    /// A capture of packets and times, which every program reads
+    /// A capture with packets and times only, readable by every program
     Pcap,
 }
 
-/// What becomes of events.
+/// Where events go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Destination {
     Text,
@@ -126,7 +126,7 @@ pub(crate) enum CaptureFormat {
 }
 
 impl Printing {
-    /// What the options come to.
+    /// The destination that the options select.
     pub(crate) fn destination(&self) -> Result<Destination, WrongValue> {
         let format = match (self.output, self.write.as_deref()) {
             (Some(EventFormat::Pcapng), _) => CaptureFormat::Pcapng,

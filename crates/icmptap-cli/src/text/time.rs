@@ -12,7 +12,7 @@ pub(crate) enum TimeStyle {
     Clock,
     /// Date and time of day
     Date,
-    /// Seconds since the line before; less than 0 where CPUs' events cross
+    /// Seconds since the previous line; negative if events of CPUs are out of order
     Delta,
     /// Seconds since 1970, in UTC
     Epoch,
