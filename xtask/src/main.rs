@@ -1,4 +1,4 @@
-//! Builds the module, boots real kernels and proves the whole way.
+//! Builds the module, boots real kernels in guests and runs the tests.
 //!
 //! This file is only the list of commands. Those that need more than a guest are programs
 //! of their own, so that nobody compiles what they do not use: see [`program`].
@@ -15,20 +15,20 @@ use xtask_host::{cli, machine, setup};
 #[derive(Subcommand)]
 enum Command {
     Setup(setup::Args),
-    /// Write the Rust form of kernel/uapi into icmptap-sys
+    /// Generate the Rust bindings of kernel/uapi in icmptap-sys
     #[command(disable_help_flag = true)]
     GenBindings(Elsewhere),
-    /// Write down the public API of the crates, in docs/api
+    /// Write the public API of the crates to docs/api
     #[command(disable_help_flag = true)]
     GenApi(Elsewhere),
-    /// Let the kernel's netlink tools judge kernel/netlink/icmptap.yaml
+    /// Check kernel/netlink/icmptap.yaml with the kernel's netlink tools
     #[command(disable_help_flag = true)]
     Ynl(Elsewhere),
     BuildModule(build_module::Args),
     /// Check the module's source with sparse, checkpatch and coccinelle
     #[command(disable_help_flag = true)]
     Static(Elsewhere),
-    /// Check the workflows of GitHub's in .github/workflows
+    /// Check GitHub's workflows in .github/workflows
     #[command(disable_help_flag = true)]
     Workflows(Elsewhere),
     /// Run the tests of each published crate in its unpacked package
@@ -43,14 +43,14 @@ enum Command {
     #[command(disable_help_flag = true)]
     VmTest(Elsewhere),
     Demo(demo::Args),
-    /// Compare what icmptap says of ICMP messages of many kinds with what tshark says
+    /// Compare the decoding of many kinds of ICMP messages by icmptap and by tshark
     #[command(disable_help_flag = true)]
     Oracle(Elsewhere),
     /// Run the checks: formatting, lints, unit tests, packages, documentation, bindings, API,
     /// specification, static checks, the guest's tests on the default kernel, the oracle
     #[command(disable_help_flag = true)]
     Test(Elsewhere),
-    /// Measure what an event costs, us and what else there is, in guest instructions
+    /// Measure the cost of an event, of icmptap and other tools, in guest instructions
     #[command(disable_help_flag = true)]
     Bench(Elsewhere),
 }

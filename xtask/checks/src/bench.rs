@@ -52,19 +52,18 @@ const OURS: [&str; 9] = [
 /// subscription's memory, and how late a lone event is.
 const HEADLINES: [&str; 4] = [US, "imp2", "memory", "latency"];
 
-/// Measure what an event costs, us and what else there is, in guest instructions
+/// Measure the cost of an event, of icmptap and other tools, in guest instructions
 ///
-/// The guest is emulated, has one CPU (but 2 and 4 where that is what is measured) and
-/// counts instructions: a figure is the same on any machine, and does not mind what
-/// else that does. Exits with 1 when --check
-/// finds a figure that is worse than the one recorded.
+/// The guest is emulated, has one CPU (2 and 4 where that is what is measured) and
+/// counts instructions: a figure is the same on any machine, whatever its load. Exits
+/// with 1 when --check finds a figure that is worse than the recorded one.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only what has one of these in its name
+    /// Measure only what has one of these in its name
     #[arg(value_name = "NAME")]
     names: Vec<String>,
 
-    /// The kernel to boot, one of vm/kernels.toml
+    /// Boot this kernel of vm/kernels.toml
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
 
@@ -76,11 +75,11 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["check", "names"])]
     record: bool,
 
-    /// Write the figures and what they hold for
+    /// Write the figures and their environment to this file as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
-    /// Draw a chart of what an event costs
+    /// Draw a chart of the cost of an event in this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 

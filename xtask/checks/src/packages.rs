@@ -17,8 +17,8 @@ use crate::tally::Tally;
 /// Run the tests of each published crate in its unpacked package
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// With the lowest version of each dependency that Cargo.toml allows, and with the oldest
-    /// Rust that it promises, which rustup has to have
+    /// Use the lowest version of each dependency that Cargo.toml allows, and the oldest
+    /// Rust that it supports, which rustup must have installed
     #[arg(long)]
     oldest: bool,
 }

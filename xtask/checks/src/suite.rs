@@ -24,21 +24,21 @@ pub(crate) struct Choice {
     #[arg(long)]
     pub(crate) ignored: bool,
 
-    /// How long one test may take, instead of 30 seconds, or 300 under fire; an
+    /// Time limit of one test, instead of 30 seconds, or 300 for a stress test; an
     /// emulated guest gets three times that, and a slow kernel more
     #[arg(long, value_name = "SECONDS")]
     pub(crate) timeout: Option<u64>,
 
-    /// What the tests under fire draw their random numbers from; they print it
+    /// Random seed of the stress tests (fire_*); they print it
     #[arg(long, value_name = "NUMBER")]
     pub(crate) seed: Option<u64>,
 
-    /// How many requests and packets the tests under fire make, each of them, and for
-    /// how many seconds they churn
+    /// Number of requests, and of packets, in the stress tests, and seconds of
+    /// fire_churn
     #[arg(long, value_name = "COUNT")]
     pub(crate) iterations: Option<u64>,
 
-    /// The tests under fire at full length, as before a release
+    /// Run the stress tests at full length, as before a release
     #[arg(long, conflicts_with = "iterations")]
     pub(crate) long: bool,
 

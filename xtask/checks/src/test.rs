@@ -23,20 +23,20 @@ use crate::{bench, cargo_test, parallel, self_check, static_check, vm_test, work
 /// Run the checks: formatting, lints, unit tests, packages, documentation, bindings, API,
 /// specification, static checks, the guest's tests on the default kernel, the oracle
 ///
-/// docs/testing.md says which check belongs to which level. Exit status: 0 when all
-/// passed, 1 when anything did not.
+/// docs/testing.md lists the checks of each level. Exit status: 0 when all passed,
+/// 1 when any failed.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// As for each push: besides, every kernel of vm/kernels.toml, the tests under fire, the
-    /// known bugs, the headline figures, the harness
+    /// As for each push: also every kernel of vm/kernels.toml, the stress tests, the
+    /// self-check, the main benchmarks, the harness
     #[arg(long)]
     full: bool,
 
-    /// As each night and before a release: all of it at full length, and all figures
+    /// As each night and before a release: everything at full length, and all benchmarks
     #[arg(long)]
     long: bool,
 
-    /// The kernels to boot, of vm/kernels.toml, instead of the level's
+    /// Boot this kernel of vm/kernels.toml instead of the level's; may be repeated
     #[arg(long, value_name = "NAME")]
     kernel: Vec<String>,
 

@@ -19,10 +19,10 @@ use crate::{parallel, self_check};
 ///
 /// Exit status: 0 when all passed, 1 when one failed or was not run, 120 when the
 /// kernel complained, 121 when it panicked, 122 when the guest was lost, 123 when it
-/// took too long, 125 when there was no guest. Of several kernels, the worst counts.
+/// took too long, 125 when there was no guest. With several kernels, the worst counts.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The kernels to boot, of vm/kernels.toml
+    /// Boot this kernel of vm/kernels.toml; may be repeated
     #[arg(long, value_name = "NAME")]
     kernel: Vec<String>,
 
@@ -30,8 +30,8 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "kernel")]
     all: bool,
 
-    /// Put known bugs into the module, and see that the tests find each; a FILTER is
-    /// for the bugs
+    /// Put known bugs into the module, and check that the tests find each; FILTER
+    /// selects bugs
     #[arg(long, conflicts_with_all = ["kernel", "all", "ignored"])]
     self_check: bool,
 

@@ -18,7 +18,7 @@ use xtask_archive::download::hex;
 use xtask_host::setup::{self, Tool};
 use xtask_host::{ui, workspace};
 
-/// Check the workflows of GitHub's in .github/workflows
+/// Check GitHub's workflows in .github/workflows
 #[derive(clap::Args)]
 pub(crate) struct Args {}
 

@@ -12,10 +12,10 @@ use xtask_host::{cargo, workspace};
 
 use crate::generated;
 
-/// Write down the public API of the crates, in docs/api
+/// Write the public API of the crates to docs/api
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Write nothing; fail if a checked-in file is not what would be written
+    /// Write nothing; fail if a checked-in file is not up to date
     #[arg(long)]
     pub(crate) check: bool,
 }

@@ -17,10 +17,10 @@ use xtask_host::workspace;
 
 use crate::generated;
 
-/// Write the Rust form of kernel/uapi into icmptap-sys
+/// Generate the Rust bindings of kernel/uapi in icmptap-sys
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Write nothing; fail if the checked-in file is not what would be written
+    /// Write nothing; fail if the checked-in file is not up to date
     #[arg(long)]
     pub(crate) check: bool,
 }

@@ -22,7 +22,7 @@ use xtask_host::{ui, workspace};
 use self::contract::Contract;
 use crate::gen_bindings;
 
-/// Let the kernel's netlink tools judge kernel/netlink/icmptap.yaml
+/// Check kernel/netlink/icmptap.yaml with the kernel's netlink tools
 #[derive(clap::Args)]
 pub(crate) struct Args {}
 

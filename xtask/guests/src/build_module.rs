@@ -20,14 +20,14 @@ use xtask_host::{ui, workspace};
 use crate::install_module::Installed;
 use crate::kernel::{self, Kernel};
 
-/// Build icmptap.ko and icmptap_imp2.ko, and print their paths, one a line
+/// Build icmptap.ko and icmptap_imp2.ko, and print their paths, one per line
 #[derive(clap::Args)]
 pub struct Args {
-    /// For this kernel of vm/kernels.toml, instead of the default one
+    /// Build for this kernel of vm/kernels.toml, instead of the default one
     #[arg(long, value_name = "NAME", conflicts_with = "kdir")]
     kernel: Option<String>,
 
-    /// For this configured kernel tree, such as /lib/modules/$(uname -r)/build
+    /// Build for this configured kernel tree, such as /lib/modules/$(uname -r)/build
     #[arg(long, value_name = "DIR")]
     kdir: Option<PathBuf>,
 

@@ -10,10 +10,10 @@ use crate::vm::machine::{Guest, GuestTask, Options};
 use crate::vm::verdict::Verdict;
 use crate::vm_run::print;
 
-/// Show live events: boot a guest, make ICMP of several kinds, and listen
+/// Show live events: boot a guest, generate ICMP of several kinds, and listen
 #[derive(clap::Args)]
 pub struct Args {
-    /// The kernel to boot, one of vm/kernels.toml
+    /// Boot this kernel of vm/kernels.toml
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
 

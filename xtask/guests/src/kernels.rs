@@ -11,7 +11,7 @@ use xtask_host::ui;
 use crate::guest_packages::{self, GuestPackages, ImageKind};
 use crate::kernel::{self, Kernels};
 
-/// List, fetch and update the kernels we run on
+/// List, fetch and update the kernels for guests
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -20,13 +20,13 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Say which kernels there are, and which are in the cache
+    /// List all kernels, and which are in the cache
     List,
-    /// Say of each kernel that is built here which entry of the cache is made of its recipe, as NAME=ENTRY
+    /// Print the cache entry of each locally built kernel, as NAME=ENTRY
     Recipes,
-    /// Fetch these kernels, and build those that are built; without a name, all, and the guest's tools
+    /// Fetch or build these kernels; without a name, all, and the guest's tools
     Fetch { names: Vec<String> },
-    /// Pin the newest packages of these kernels; without a name, of all, of the guest's tools and of the kernel's source
+    /// Pin the newest packages of these kernels; without a name, of all kernels, of the guest's tools and of the kernel's source
     Update { names: Vec<String> },
 }
 

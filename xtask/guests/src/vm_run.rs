@@ -19,12 +19,12 @@ use crate::vm::verdict::Verdict;
 
 /// Run a command in a guest with the module loaded, or a shell
 ///
-/// Exits with the command's status. Other statuses: 1 when the guest could not do
-/// its part, 120 when the kernel complained, 121 when it panicked, 122 when the guest
+/// Exits with the command's status. Other statuses: 1 when the guest failed to run
+/// it, 120 when the kernel complained, 121 when it panicked, 122 when the guest
 /// was lost, 123 when it took too long, 125 when there was no guest.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The kernel to boot, one of vm/kernels.toml
+    /// Boot this kernel of vm/kernels.toml
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
 
@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
 
-    /// Put a file into the guest, at / unless said otherwise
+    /// Copy a file into the guest, to / by default
     #[arg(long, value_name = "SRC[:DST]")]
     copy: Vec<String>,
 

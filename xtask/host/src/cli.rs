@@ -14,10 +14,10 @@ use crate::ui;
 #[command(
     name = "cargo xtask",
     bin_name = "cargo xtask",
-    about = "Builds the module, boots real kernels and proves the whole way."
+    about = "Builds the module, boots real kernels in guests and runs the tests."
 )]
 struct Cli<Command: Subcommand> {
-    /// Fail rather than replace a pinned package that can no longer be had
+    /// Fail instead of replacing a pinned package that is no longer available
     #[arg(long, global = true)]
     locked: bool,
 

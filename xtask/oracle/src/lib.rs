@@ -35,14 +35,14 @@ use tree::Tree;
 /// Fewer kinds of messages would prove little.
 const KINDS_MIN: usize = 40;
 
-/// Compare what icmptap says of ICMP messages of many kinds with what tshark says
+/// Compare the decoding of many kinds of ICMP messages by icmptap and by tshark
 ///
-/// The guest has one CPU, whatever --smp says: then both captures have one order.
-/// Exit status: 0 when they agree but for what is explained in docs/protocol.md,
-/// 1 when they do not.
+/// The guest has one CPU, whatever --smp says, so that both captures have the same
+/// order. Exit status: 0 when they agree, except for the differences listed in
+/// docs/protocol.md, 1 when they do not.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The kernel to boot, one of vm/kernels.toml
+    /// Boot this kernel of vm/kernels.toml
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
 

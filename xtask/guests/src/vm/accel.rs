@@ -21,7 +21,7 @@ use super::verdict::Verdict;
 /// What the user wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Wanted {
-    /// KVM if it works, else TCG
+    /// KVM if it works, otherwise TCG
     #[default]
     Auto,
     /// KVM, or fail

@@ -33,12 +33,12 @@ pub struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     smp: Option<u32>,
 
-    /// Memory in MiB, instead of 512, or of what vm/kernels.toml says
+    /// Memory in MiB, instead of 512 or the value in vm/kernels.toml
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(128..))]
     memory: Option<u32>,
 
-    /// Let guest time count instructions: repeatable figures, no KVM, and of several
-    /// CPUs only the first runs until others are started by /sys
+    /// Count instructions as guest time: repeatable figures, no KVM, and with several
+    /// CPUs only the first runs until others are started through /sys
     #[arg(long)]
     icount: bool,
 
@@ -46,7 +46,7 @@ pub struct Options {
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     accel: accel::Wanted,
 
-    /// Set a parameter of icmptap, or with imp2. before its name one of icmptap_imp2
+    /// Set a parameter of icmptap, or with the prefix imp2. one of icmptap_imp2
     #[arg(long = "module-param", value_name = "[imp2.]NAME=VALUE")]
     parameters: Vec<String>,
 
