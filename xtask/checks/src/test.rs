@@ -28,7 +28,7 @@ use crate::{bench, cargo_test, parallel, self_check, static_check, vm_test, work
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// As for each push: also every kernel of vm/kernels.toml, the stress tests, the
-    /// self-check, the main benchmarks, the harness
+    /// self-check, the headline figures, the harness
     #[arg(long)]
     full: bool,
 
