@@ -129,7 +129,7 @@ impl Pcapng {
         }
         let offset = input.offset() - input.piece().len() as u64;
         input.need(8, "a block")?;
-        let mut kind = self.order.u32(input.piece(), 0).unwrap_or_default();
+        let kind = self.order.u32(input.piece(), 0).unwrap_or_default();
         if kind == blocks::SECTION_HEADER {
             input.need(12, "a section header")?;
             self.begin_section(input.piece(), offset)?;
@@ -165,7 +165,6 @@ impl Pcapng {
                     missing: offset + u64::from(len) - end,
                 });
             }
-            kind = u32::MAX;
         }
         let piece = input.piece();
         let again = self.order.u32(piece, piece.len() - 4).unwrap_or_default();
@@ -174,7 +173,7 @@ impl Pcapng {
                 "its length is {len} at its start and {again} at its end"
             )));
         }
-        if kind == u32::MAX {
+        if !is_read(kind) {
             return Ok(Some(Block::Other));
         }
         let body = &piece[8..piece.len() - 4];

@@ -1,7 +1,9 @@
 //! Captures to write and to read, made of values.
 
 use icmptap::{Summary, reply::Counters};
-use icmptap_capture::{Item, PcapngWriter, ReadError, Reader, Section, Session, Totals};
+use icmptap_capture::{
+    Item, PcapWriter, PcapngWriter, ReadError, Reader, Section, Session, Totals,
+};
 use icmptap_proto::{
     BootId, Cpu, Hook, IfIndex, Netns, SubscriptionId,
     event::{Event, Metadata, Tapped},
@@ -104,6 +106,18 @@ pub(crate) fn capture() -> Vec<u8> {
     writer
         .totals(&session, &totals(5, 7), 1_700_000_001_000_000_000)
         .unwrap();
+    drop(writer);
+    bytes
+}
+
+/// Three of these events as pcap.
+pub(crate) fn pcap() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = PcapWriter::new(&mut bytes, 576);
+    for seq in 0..3 {
+        writer.event(&tapped(0, seq).as_ref()).unwrap();
+    }
+    writer.flush().unwrap();
     drop(writer);
     bytes
 }

@@ -1,19 +1,8 @@
 //! Captures that are cut, damaged or made to do harm.
 
-use crate::common::{capture, read, tapped};
-use icmptap_capture::{Item, PcapWriter, ReadError, Reader};
+use crate::common::{capture, pcap, read};
+use icmptap_capture::{Item, ReadError, Reader};
 use proptest::{collection::vec, prelude::*};
-
-fn pcap() -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut writer = PcapWriter::new(&mut bytes, 576);
-    for seq in 0..3 {
-        writer.event(&tapped(0, seq).as_ref()).unwrap();
-    }
-    writer.flush().unwrap();
-    drop(writer);
-    bytes
-}
 
 /// Where blocks end, with the file's start.
 fn ends(bytes: &[u8]) -> Vec<usize> {

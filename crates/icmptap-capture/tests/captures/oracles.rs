@@ -6,24 +6,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-use icmptap_capture::PcapWriter;
 use pcap_parser::{
     Block, LegacyPcapReader, OptionCode, PcapBlockOwned, PcapError, PcapNGReader,
     traits::{PcapNGPacketBlock, PcapReaderIterator},
 };
 
-use crate::common::{capture, ping, tapped};
-
-fn pcap() -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut writer = PcapWriter::new(&mut bytes, 576);
-    for seq in 0..3 {
-        writer.event(&tapped(0, seq).as_ref()).unwrap();
-    }
-    writer.flush().unwrap();
-    drop(writer);
-    bytes
-}
+use crate::common::{capture, pcap, ping};
 
 /// Each block in a word, by `pcap-parser`.
 fn blocks(bytes: &[u8]) -> Vec<String> {
