@@ -57,6 +57,7 @@ pub enum Tool {
     Qemu,
     Libclang,
     Tshark,
+    Tcpdump,
     /// What compiles filters: the library's tests do.
     Libpcap,
     /// For the kernel's netlink tools, which are Python; so is the next.
@@ -177,6 +178,7 @@ impl Tool {
         Tool::Qemu,
         Tool::Libclang,
         Tool::Tshark,
+        Tool::Tcpdump,
         Tool::Libpcap,
         Tool::PyYaml,
         Tool::JsonSchema,
@@ -231,6 +233,7 @@ impl Tool {
             Tool::Qemu => "qemu-system-x86_64",
             Tool::Libclang => "libclang",
             Tool::Tshark => "tshark",
+            Tool::Tcpdump => "tcpdump",
             Tool::Libpcap => "libpcap",
             Tool::PyYaml => "Python's yaml",
             Tool::JsonSchema => "Python's jsonschema",
@@ -280,6 +283,7 @@ impl Tool {
             Tool::Qemu => ("qemu-system-x86", "qemu-system-x86-core", "qemu-system-x86"),
             Tool::Libclang => ("libclang1", "clang-libs", "clang"),
             Tool::Tshark => ("tshark", "wireshark-cli", "wireshark-cli"),
+            Tool::Tcpdump => ("tcpdump", "tcpdump", "tcpdump"),
             Tool::Libpcap => ("libpcap0.8", "libpcap", "libpcap"),
             Tool::PyYaml => ("python3-yaml", "python3-pyyaml", "python-yaml"),
             Tool::JsonSchema => (
