@@ -25,7 +25,7 @@ impl Program {
     /// Whether the program takes a packet that starts with its network header, of which
     /// `packet` is what was kept, and which had `original_len` bytes. As in the kernel, a
     /// program that reads what is not there does not take the packet, and nor does one
-    /// that divides by 0. One that no kernel would run takes nothing.
+    /// that divides by 0. A program that the kernel would refuse ends, and may take anything.
     ///
     /// `is_outgoing` says whether the packet leaves, for programs that ask; `None`: it is not
     /// known, or the packet is on its way through, and a program that asks does not take it.
@@ -145,8 +145,10 @@ impl Machine<'_> {
             0x30 => a.checked_div(b)?,
             0x40 => a | b,
             0x50 => a & b,
-            0x60 => a.checked_shl(b).unwrap_or(0),
-            0x70 => a.checked_shr(b).unwrap_or(0),
+            // The kernel refuses a constant above 31, and of the register takes five bits.
+            0x60 | 0x70 if code & 0x08 == 0 && k > 31 => return None,
+            0x60 => a.wrapping_shl(b),
+            0x70 => a.wrapping_shr(b),
             0x80 => a.wrapping_neg(),
             0x90 => a.checked_rem(b)?,
             0xa0 => a ^ b,
@@ -253,8 +255,12 @@ mod tests {
             (0x44, 8, Some(15)),
             (0x54, 3, Some(3)),
             (0x64, 4, Some(112)),
-            (0x64, 40, Some(0)),
+            (0x64, 31, Some(0x8000_0000)),
+            (0x64, 32, None),
             (0x74, 1, Some(3)),
+            (0x74, 32, None),
+            // By 30, as the index is -2.
+            (0x6c, 0, Some(0xc000_0000)),
             (0x7c, 0, Some(0)),
             (0x84, 0, Some(-7i32 as u32)),
             (0x94, 4, Some(3)),
